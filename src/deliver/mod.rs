@@ -1,0 +1,1 @@
+//! Outcomes rendered for each audience.

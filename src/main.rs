@@ -1,0 +1,3 @@
+//! The command line: prints errors, decides nothing.
+
+fn main() {}

@@ -1,0 +1,27 @@
+//! Packs: everything that officials write (rules, sources, plans, shared tables, models), read, checked and published
+//! under one hash.
+//!
+//! In: the texts of a folder, or the body of a published pack. Out: a [`Pack`], or all findings at once.
+//! Promise: a pack that loads is whole and consistent; the same texts give the same hash and the same pack anywhere.
+//! Not here: judging rows (`engine`), reading folders and topics (`log`, `cli`).
+
+mod body;
+pub mod calendar;
+mod duration;
+pub mod expression;
+mod finding;
+mod model;
+mod plan;
+mod read;
+mod rule;
+pub mod shared;
+mod source;
+
+pub use body::{Body, Pack};
+pub use duration::Span;
+pub use finding::{Finding, Place, Severity};
+pub use model::ModelFile;
+pub use plan::{Plan, PlanLevel, Step};
+pub use rule::*;
+pub use shared::{Department, IndustryFile, Region, Regions};
+pub use source::*;

@@ -1,0 +1,27 @@
+//! A model's head file, `models/<name>.yaml`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One model file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelFile {
+    /// 模型编号: the name that indicators use
+    pub id: String,
+    /// 名称
+    pub name: String,
+    /// 方法: surge, ewma, cusum
+    pub method: String,
+    /// 版本
+    pub version: u32,
+    /// 负责人 (department or office)
+    pub owner: String,
+    /// 参数
+    pub parameters: BTreeMap<String, f64>,
+    /// 数据: what it was fitted or set on, with dates
+    pub fitted_on: String,
+    /// 出处: paper or standard
+    pub source: String,
+}

@@ -1,0 +1,1 @@
+//! What a warning asks of whom: departments, plan, deadlines. Pure.
