@@ -1,0 +1,738 @@
+//! Applies the log's entries one by one: moves log time, fires what is due, passes rows to the methods.
+
+use super::batch::{Batch, Scalar};
+use super::dedupe::Seen;
+use super::id::record_id;
+use super::keys::JOINT;
+use super::outcome::{Change, Signal, Value};
+use super::program::{Kinded, Program, Role, targets};
+use super::state::{Fates, Mark, State, Who};
+use crate::log::{Activate, Block, Entry, Frame, Stamp};
+use crate::record::{Kind, Millis, columns};
+use arrow::array::{Array, ArrayRef, StringArray};
+use arrow::record_batch::RecordBatch;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_128;
+
+/// The column name of a set's item part.
+pub(crate) const ITEM: &str = "_item";
+/// The key number of a node's own timers.
+pub(crate) const NODE: u32 = u32::MAX;
+
+/// What one entry brought about.
+#[derive(Clone, Debug, Default)]
+pub struct Outcomes {
+    /// Changes of warnings, in the order they came about.
+    pub changes: Vec<Change>,
+    /// Bounds crossed or left.
+    pub signals: Vec<Signal>,
+    /// Values at pane or calendar closes.
+    pub values: Vec<Value>,
+    /// Loop rows for other indicators, by partition.
+    pub loops: BTreeMap<u32, Vec<Block>>,
+}
+
+impl Outcomes {
+    /// True when nothing came about.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.signals.is_empty() && self.values.is_empty() && self.loops.is_empty()
+    }
+}
+
+/// The engine of one log partition.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    pub(crate) program: Arc<Program>,
+    pub(crate) state: State,
+    pub(crate) partition: u32,
+    pub(crate) partitions: u32,
+    pub(crate) out: Outcomes,
+}
+
+impl Engine {
+    /// An engine at the beginning of its log.
+    #[must_use]
+    pub fn new(program: Arc<Program>, partition: u32, partitions: u32) -> Engine {
+        let state = State::new(&program);
+        Engine::with_state(program, state, partition, partitions)
+    }
+
+    pub(crate) fn with_state(program: Arc<Program>, state: State, partition: u32, partitions: u32) -> Engine {
+        Engine { program, state, partition, partitions, out: Outcomes::default() }
+    }
+
+    /// Applies one entry that stands at `position`, and gives what it brought about.
+    pub fn apply(&mut self, entry: &Entry, position: u64) -> Outcomes {
+        self.state.position = position + 1;
+        match entry {
+            Entry::Tick(stamp) => self.stamp(stamp, position),
+            Entry::Rows(frame) | Entry::Loop(frame) => self.frame(frame, position),
+            Entry::Pack(activate) => self.activated(activate),
+        }
+        std::mem::take(&mut self.out)
+    }
+
+    /// Another pack counts from the next entry on. Indicators that did not change keep their state.
+    pub fn change_pack(&mut self, program: Arc<Program>) {
+        let state = std::mem::replace(&mut self.state, State::new(&program));
+        self.state = state.adopt(&self.program, &program);
+        self.program = program;
+    }
+
+    /// The time that the log has reached; `None` before the first stamp.
+    #[must_use]
+    pub fn log_time(&self) -> Option<Millis> {
+        (self.state.log_time != Millis::MIN).then_some(self.state.log_time)
+    }
+
+    /// The next position to apply.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.state.position
+    }
+
+    /// What became of the records, by kind.
+    #[must_use]
+    pub fn fates(&self) -> &BTreeMap<String, Fates> {
+        &self.state.fates
+    }
+
+    /// Hash of the pack in force.
+    #[must_use]
+    pub fn pack(&self) -> &str {
+        &self.program.hash
+    }
+
+    /// Per indicator: id, matches so far, nulls so far, bytes of its windows.
+    #[must_use]
+    pub fn usage(&self) -> Vec<(Arc<str>, u64, u64, usize)> {
+        let nodes = self.program.nodes.iter().zip(&self.state.nodes);
+        nodes
+            .map(|(node, state)| {
+                let bytes = match &node.kind {
+                    Kinded::Measure { measures, .. } => measures.iter().map(|m| self.state.windows[*m].bytes()).sum(),
+                    _ => state.standing.level.len() * 64,
+                };
+                (node.id.clone(), state.matches, state.nulls, bytes)
+            })
+            .collect()
+    }
+
+    /// Keys in use over all key spaces and sets, and record ids remembered.
+    #[must_use]
+    pub fn keys(&self) -> (usize, usize) {
+        let spaces: usize = self.state.spaces.values().map(|s| s.keys.used()).sum();
+        let sets: usize = self.state.sets.iter().filter_map(|s| s.keys.as_ref()).map(super::keys::KeyTable::used).sum();
+        (spaces + sets, self.state.dedupe.len())
+    }
+
+    /// Rows for which an expression failed and gave null.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.state.failed
+    }
+
+    fn activated(&mut self, activate: &Activate) {
+        self.state.version = activate.version;
+        self.state.pack = activate.hash.clone();
+        let now = self.state.log_time;
+        self.state.marks.retain(|raw, _| activate.raw.contains(raw));
+        for raw in &activate.raw {
+            self.state.marks.entry(raw.clone()).or_insert(Mark { at: now, blind: false });
+        }
+    }
+
+    fn frame(&mut self, frame: &Frame, position: u64) {
+        if let Some(stamp) = &frame.stamp {
+            self.stamp(stamp, position);
+        }
+        for block in &frame.blocks {
+            self.block(block, position);
+        }
+    }
+
+    fn stamp(&mut self, stamp: &Stamp, position: u64) {
+        self.state.wall = self.state.wall.max(stamp.wall);
+        if self.state.places.back().is_none_or(|(wall, _)| stamp.wall >= wall + 60_000) {
+            self.state.places.push_back((stamp.wall, position));
+        }
+        for raw in &stamp.blind {
+            if let Some(mark) = self.state.marks.get_mut(raw) {
+                mark.blind = true;
+            }
+        }
+        for (raw, at) in &stamp.marks {
+            let mark = self.state.marks.entry(raw.clone()).or_insert(Mark { at: *at, blind: false });
+            mark.at = mark.at.max(*at);
+            mark.blind = false;
+        }
+        let reached = self.state.marks.values().filter(|m| !m.blind).map(|m| m.at).min();
+        if let Some(reached) = reached
+            && reached > self.state.log_time
+        {
+            self.advance(reached);
+        }
+    }
+
+    /// Fires every border and timer up to and including `to`, each at its own due time.
+    fn advance(&mut self, to: Millis) {
+        if self.state.log_time == Millis::MIN {
+            self.state.log_time = to;
+            self.state.sweep_at = to + SWEEP;
+            // Deadlines known before time began to move.
+            self.fire_timers(to);
+            return;
+        }
+        while let Some(due) = self.next_due().filter(|due| *due <= to) {
+            self.state.log_time = self.state.log_time.max(due);
+            self.borders(due);
+            self.fire_timers(due);
+            if self.state.sweep_at <= due {
+                self.sweep();
+            }
+        }
+        self.state.log_time = to;
+    }
+
+    fn next_due(&self) -> Option<Millis> {
+        let now = self.state.log_time;
+        let borders = self.state.windows.iter().filter(|w| w.any_live()).map(|w| {
+            let panes = w.shape().panes;
+            panes.start(panes.of(now) + 1)
+        });
+        let surges = self.surge_borders(now);
+        let timer = self.state.timers.first().map(|t| t.0.max(now));
+        let expiry = self.state.expiries.first().map(|t| t.0.max(now));
+        let sweep = Some(self.state.sweep_at.max(now + 1));
+        borders.chain(surges).chain(timer).chain(expiry).chain(sweep).min()
+    }
+
+    fn fire_timers(&mut self, now: Millis) {
+        while let Some((due, node, key)) = self.state.timers.first().copied().filter(|t| t.0 <= now) {
+            self.state.timers.remove(&(due, node, key));
+            self.timer(node as usize, key, due);
+        }
+        while let Some((due, node, incident)) = self.state.expiries.first().copied().filter(|t| t.0 <= now) {
+            self.state.expiries.remove(&(due, node, incident));
+            self.expire(node as usize, incident, due);
+        }
+    }
+
+    /// Frees keys that nothing remembers, once a day of log time.
+    fn sweep(&mut self) {
+        let now = self.state.log_time;
+        self.state.sweep_at = now + SWEEP;
+        self.state.dedupe.forget(now);
+        let program = self.program.clone();
+        let oldest = now.saturating_sub(program.horizon + SWEEP);
+        while self.state.places.len() > 1 && self.state.places.get(1).is_some_and(|p| p.0 < oldest) {
+            self.state.places.pop_front();
+        }
+        for i in 0..program.sets.len() {
+            let len = match &self.state.sets[i].keys {
+                Some(keys) => keys.len(),
+                None => continue,
+            };
+            for key in 0..len as u32 {
+                let used = self.state.sets[i].keys.as_ref().is_some_and(|k| k.holds(key));
+                if used && self.idle(i, key) {
+                    let parent = self.state.sets[i].parent[key as usize];
+                    if let Some(keys) = &mut self.state.sets[i].keys {
+                        keys.free(key);
+                    }
+                    if let Some(children) = self.state.sets[i].children.get_mut(&parent) {
+                        children.retain(|k| *k != key);
+                    }
+                    self.forget(i, key);
+                }
+            }
+        }
+        for (number, name) in program.spaces.iter().enumerate() {
+            let Some(space) = self.state.spaces.get(&**name) else { continue };
+            let own: Vec<usize> = (0..program.sets.len())
+                .filter(|i| program.sets[*i].space == number && self.state.sets[*i].keys.is_none())
+                .collect();
+            let mut parents = vec![false; space.keys.len()];
+            for (_, set) in self.state.sets.iter().enumerate().filter(|(i, _)| program.sets[*i].space == number) {
+                if let Some(keys) = &set.keys {
+                    for key in (0..keys.len() as u32).filter(|k| keys.holds(*k)) {
+                        parents[set.parent[key as usize] as usize] = true;
+                    }
+                }
+            }
+            let free: Vec<u32> = (0..space.keys.len() as u32)
+                .filter(|key| {
+                    let k = *key as usize;
+                    space.keys.holds(*key)
+                        && !parents[k]
+                        && space.who.get(k).and_then(Option::as_ref).is_none_or(|w| !w.registered)
+                        && !space.signals.contains_key(key)
+                        && own.iter().all(|i| self.idle(*i, *key))
+                })
+                .collect();
+            for key in free {
+                for i in &own {
+                    self.forget(*i, key);
+                }
+                if let Some(space) = self.state.spaces.get_mut(&**name) {
+                    space.keys.free(key);
+                    if let Some(who) = space.who.get_mut(key as usize) {
+                        *who = None;
+                    }
+                }
+            }
+        }
+    }
+
+    fn idle(&self, set: usize, key: u32) -> bool {
+        let windows = self.program.measures.iter().zip(&self.state.windows);
+        let nodes = self.program.nodes.iter().zip(&self.state.nodes);
+        windows.filter(|(m, _)| m.set == set).all(|(_, w)| !w.live(key))
+            && nodes.filter(|(n, _)| n.set == set).all(|(_, s)| s.idle(key))
+    }
+
+    fn forget(&mut self, set: usize, key: u32) {
+        let program = self.program.clone();
+        for (m, window) in program.measures.iter().zip(&mut self.state.windows) {
+            if m.set == set {
+                window.forget(key);
+            }
+        }
+        for (node, state) in program.nodes.iter().zip(&mut self.state.nodes) {
+            if node.set == set {
+                state.forget(node, key);
+            }
+        }
+    }
+
+    /// One block of rows.
+    fn block(&mut self, block: &Block, position: u64) {
+        let program = self.program.clone();
+        let Some(mut batch) = Batch::new(&program, block) else { return };
+        self.state.spaces.entry(block.space.to_string()).or_default();
+        self.dedupe(&mut batch);
+        if let Some(space) = program.spaces.iter().position(|s| *s == block.space) {
+            self.know(&mut batch);
+            if block.kind == Kind::Signal {
+                self.hear(&batch, space, position);
+            }
+            self.lookups(&mut batch, space);
+            let touched = self.measures(&mut batch, space, position);
+            self.mark_beyond(&batch, &touched);
+            for (i, node) in program.nodes.iter().enumerate() {
+                if node.space != space || matches!(node.kind, Kinded::Measure { .. } | Kinded::Lookup { .. }) {
+                    continue;
+                }
+                for (number, input) in node.inputs.iter().enumerate() {
+                    if batch.is_of(&input.source) {
+                        self.method_rows(&mut batch, i, number, position);
+                    }
+                }
+            }
+        }
+        self.state.failed += batch.failed;
+    }
+
+    fn dedupe(&mut self, batch: &mut Batch<'_>) {
+        let block = batch.block;
+        let times = self.program.sources.get(&*block.source).copied();
+        let (lateness, horizon) = times.map_or((0, SWEEP), |t| (t.lateness, t.dedupe));
+        let now = self.state.log_time;
+        let counted = block.home && !matches!(block.kind, Kind::Signal | Kind::Value);
+        let column = |name: &str| {
+            use arrow::array::AsArray;
+            block.rows.column_by_name(name).and_then(|c| c.as_string_opt::<i32>()).cloned()
+        };
+        let (system, record) = (column("source_system"), column("record_id"));
+        let mut fates = Fates::default();
+        let mut id = Vec::new();
+        for row in 0..batch.len() {
+            let text = |c: &Option<StringArray>| {
+                c.as_ref().filter(|c| c.is_valid(row)).map_or("", |c| c.value(row)).to_owned()
+            };
+            let revision = batch.int("revision", row).unwrap_or(1);
+            id.clear();
+            for part in [&*block.space, batch.key.value(row), &text(&system), &text(&record)] {
+                id.extend_from_slice(part.as_bytes());
+                id.push(0x1f);
+            }
+            id.extend_from_slice(&revision.to_le_bytes());
+            let at = batch.at.value(row);
+            match self.state.dedupe.see(xxh3_128(&id), at, horizon, now) {
+                Seen::New => {}
+                Seen::Unknown => fates.dedupe_unknown += 1,
+                Seen::Duplicate => {
+                    batch.keep[row] = false;
+                    fates.duplicate += 1;
+                    continue;
+                }
+            }
+            fates.used += 1;
+            fates.uncorrectable += u64::from(revision > 1);
+            fates.late += u64::from(now != Millis::MIN && at < now - lateness);
+        }
+        if counted {
+            let all = self.state.fates.entry(block.kind.word().to_owned()).or_default();
+            all.used += fates.used;
+            all.duplicate += fates.duplicate;
+            all.late += fates.late;
+            all.dedupe_unknown += fates.dedupe_unknown;
+            all.uncorrectable += fates.uncorrectable;
+        }
+    }
+
+    /// Remembers who the routing keys are.
+    fn know(&mut self, batch: &mut Batch<'_>) {
+        let registry = batch.block.kind == Kind::Registry;
+        let looped = matches!(batch.block.kind, Kind::Signal | Kind::Value);
+        let Some(space) = self.state.spaces.get_mut(&*batch.block.space) else { return };
+        for row in 0..batch.len() {
+            if !batch.keep[row] || batch.key.is_null(row) {
+                continue;
+            }
+            let key = space.keys.intern(batch.key.value(row)) as usize;
+            batch.routing[row] = key as u32;
+            if space.who.len() <= key {
+                space.who.resize(key + 1, None);
+            }
+            let known = space.who[key].is_some();
+            if known && !registry {
+                continue;
+            }
+            let own = |name: &str| batch.text(name, row).map(str::to_owned);
+            let mut who = Who {
+                subject: batch.subject(row),
+                maintained_by: own("maintained_by"),
+                group_id: own("group_id"),
+                registered: registry,
+                active: !registry || batch.text("status", row) == Some("active"),
+            };
+            if looped || (registry && *batch.block.space != *"object" && known) {
+                // A space that gathers many objects is not any one of them.
+                if let Some(old) = &space.who[key] {
+                    who = Who { registered: true, active: old.active || who.active, ..(**old).clone() };
+                }
+            }
+            space.who[key] = Some(Box::new(who));
+        }
+    }
+
+    /// Key numbers of the rows in a set; rows of other partitions or without a key get [`NODE`].
+    pub(crate) fn keys_of(&mut self, batch: &Batch<'_>, set: usize, item: Option<&StringArray>) -> Vec<u32> {
+        let program = self.program.clone();
+        let spec = &program.sets[set];
+        if spec.columns.is_empty() {
+            return batch.routing.clone();
+        }
+        let columns: Vec<Option<StringArray>> = spec
+            .columns
+            .iter()
+            .map(|name| if name == ITEM { item.cloned() } else { batch.column_text(name) })
+            .collect();
+        let state = &mut self.state.sets[set];
+        let Some(table) = &mut state.keys else { return batch.routing.clone() };
+        let mut text = String::new();
+        let mut keys = Vec::with_capacity(batch.len());
+        for row in 0..batch.len() {
+            let routing = batch.routing[row];
+            if routing == NODE {
+                keys.push(NODE);
+                continue;
+            }
+            text.clear();
+            text.push_str(batch.key.value(row));
+            let mut whole = true;
+            for (name, column) in spec.columns.iter().zip(&columns) {
+                text.push(JOINT);
+                match column {
+                    Some(c) if c.is_valid(row) => text.push_str(c.value(row)),
+                    _ => whole &= name != ITEM,
+                }
+            }
+            if !whole {
+                keys.push(NODE);
+                continue;
+            }
+            let before = table.used();
+            let key = table.intern(&text);
+            if table.used() > before {
+                if state.parent.len() <= key as usize {
+                    state.parent.resize(key as usize + 1, NODE);
+                }
+                state.parent[key as usize] = routing;
+                state.children.entry(routing).or_default().push(key);
+            }
+            keys.push(key);
+        }
+        keys
+    }
+
+    /// How many key numbers a set has given.
+    pub(crate) fn set_len(&self, set: usize) -> usize {
+        let spec = &self.program.sets[set];
+        match &self.state.sets[set].keys {
+            Some(keys) => keys.len(),
+            None => self.state.spaces.get(&*self.program.spaces[spec.space]).map_or(0, |s| s.keys.len()),
+        }
+    }
+
+    /// The text of a key: routing key, then state values.
+    pub(crate) fn key_text(&self, set: usize, key: u32) -> &str {
+        let spec = &self.program.sets[set];
+        match &self.state.sets[set].keys {
+            Some(keys) => keys.text(key),
+            None => self.state.spaces.get(&*self.program.spaces[spec.space]).map_or("", |s| s.keys.text(key)),
+        }
+    }
+
+    /// The routing key number of a key.
+    pub(crate) fn routing(&self, set: usize, key: u32) -> u32 {
+        match &self.state.sets[set].keys {
+            Some(_) => self.state.sets[set].parent.get(key as usize).copied().unwrap_or(NODE),
+            None => key,
+        }
+    }
+
+    /// Who a routing key is.
+    pub(crate) fn who(&self, space: usize, routing: u32) -> Option<&Who> {
+        let space = self.state.spaces.get(&*self.program.spaces[space])?;
+        space.who.get(routing as usize)?.as_deref()
+    }
+
+    /// Signals of other indicators arrive: remembers them and judges those who listen.
+    fn hear(&mut self, batch: &Batch<'_>, space: usize, position: u64) {
+        let program = self.program.clone();
+        for row in 0..batch.len() {
+            let (true, Some(indicator), Some(sender)) =
+                (batch.keep[row], batch.text("indicator", row), batch.text("signal_key", row))
+            else {
+                continue;
+            };
+            let level = u8::try_from(batch.int("level_no", row).unwrap_or(0)).unwrap_or(0);
+            let Some(state) = self.state.spaces.get_mut(&*program.spaces[space]) else { continue };
+            let routing = batch.routing[row];
+            let open = state.signals.entry(routing).or_default();
+            let name = (indicator.to_owned(), sender.to_owned());
+            if level == 0 {
+                open.remove(&name);
+            } else {
+                open.insert(name, level);
+            }
+            if open.is_empty() {
+                state.signals.remove(&routing);
+            }
+            for (i, node) in program.nodes.iter().enumerate() {
+                if node.space == space && node.listens && node.rule.id != indicator {
+                    let keys = match &self.state.sets[node.set].keys {
+                        Some(_) => self.state.sets[node.set].children.get(&routing).cloned().unwrap_or_default(),
+                        None => vec![routing],
+                    };
+                    for key in keys {
+                        self.judge_again(i, key, batch.time(row), false, position);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Feeds lookups and gives their columns to the views that read them, row by row in log order.
+    fn lookups(&mut self, batch: &mut Batch<'_>, space: usize) {
+        let program = self.program.clone();
+        let mut fed = Vec::new();
+        for (i, node) in program.nodes.iter().enumerate() {
+            if let Kinded::Lookup { effective, values } = &node.kind
+                && node.space == space
+                && batch.is_of(&node.inputs[0].source)
+            {
+                let mask = batch.mask(node.inputs[0].filter);
+                let effective = effective.and_then(|e| batch.times(e));
+                let arrays: Vec<ArrayRef> = values.iter().map(|(_, e)| batch.array(*e)).collect();
+                let keys = self.keys_of(batch, node.set, None);
+                let len = self.set_len(node.set);
+                self.state.nodes[i].reserve(node, len);
+                fed.push((i, mask, effective, arrays, keys));
+            }
+        }
+        let mut read: Vec<(usize, Vec<(usize, usize, Vec<u32>, Vec<Scalar>)>)> = Vec::new();
+        for (v, view) in program.views.iter().enumerate() {
+            if !batch.is_of(&view.source) || !batch.wants_lookups(v) {
+                continue;
+            }
+            let mut columns = Vec::new();
+            for (node, value) in &view.lookups {
+                let set = program.nodes[*node].set;
+                let keys = if program.nodes[*node].space == space {
+                    self.keys_of(batch, set, None)
+                } else {
+                    vec![NODE; batch.len()]
+                };
+                columns.push((*node, *value, keys, Vec::with_capacity(batch.len())));
+            }
+            read.push((v, columns));
+        }
+        for row in 0..batch.len() {
+            for (node, mask, effective, arrays, keys) in &fed {
+                if mask[row] && keys[row] != NODE {
+                    let at = match effective {
+                        Some(times) if times.is_valid(row) => times.value(row),
+                        _ => batch.time(row),
+                    };
+                    let values = arrays.iter().map(|a| Scalar::of(a, row)).collect();
+                    self.state.nodes[*node].lookup_set(keys[row], at, values);
+                }
+            }
+            for (_, columns) in &mut read {
+                for (node, value, keys, out) in columns {
+                    out.push(self.state.nodes[*node].lookup_get(keys[row], batch.time(row), *value));
+                }
+            }
+        }
+        for (v, columns) in read {
+            let own = program.views[v].own;
+            let fields = program.views[v].schema.fields();
+            let arrays =
+                columns.iter().enumerate().map(|(c, column)| Scalar::array(&column.3, fields[own + c].data_type()));
+            let arrays = arrays.collect();
+            batch.give_lookups(v, arrays);
+        }
+    }
+
+    fn mark_beyond(&mut self, batch: &Batch<'_>, touched: &[(u32, u32)]) {
+        if !batch.block.home {
+            return;
+        }
+        let beyond = touched.iter().filter(|(all, counted)| *all > 0 && *counted == 0).count() as u64;
+        if beyond > 0 {
+            self.state.fates.entry(batch.block.kind.word().to_owned()).or_default().beyond_windows += beyond;
+        }
+    }
+
+    /// The level of an open signal of an indicator for a routing key.
+    pub(crate) fn heard(&self, space: usize, routing: u32, indicator: &str) -> u8 {
+        let space = self.state.spaces.get(&*self.program.spaces[space]);
+        let open = space.and_then(|s| s.signals.get(&routing));
+        open.map_or(0, |open| {
+            open.iter().filter(|((id, _), _)| id == indicator).map(|(_, level)| *level).max().unwrap_or(0)
+        })
+    }
+
+    /// Says that a key's level has changed, and sends it to the key spaces whose indicators listen.
+    pub(crate) fn signal(&mut self, node: usize, key: u32, level_no: u8, value: Option<f64>, at: Millis) {
+        let program = self.program.clone();
+        let n = &program.nodes[node];
+        let text = self.key_text(n.set, key).replace(JOINT, "/");
+        let routing = self.routing(n.set, key);
+        let who = self.who(n.space, routing).cloned().unwrap_or_default();
+        let space = program.spaces[n.space].clone();
+        let level = level_no.to_string();
+        let id = record_id(&["signal", &n.id, &space, &text, &at.to_string(), &level]);
+        for route in targets(&program, &n.rule) {
+            let to = match route.key.as_str() {
+                "object_id" => who.subject.object_id.clone(),
+                "entity_id" => who.subject.entity_id.clone(),
+                "street" => who.subject.street.clone(),
+                "region" => who.subject.region.clone(),
+                "location_id" => who.subject.location_id.clone(),
+                "sensor_id" => who.subject.sensor_id.clone(),
+                "maintained_by" => who.maintained_by.clone(),
+                "group_id" => who.group_id.clone(),
+                _ => None,
+            };
+            // The routing key itself serves a route into the sender's own space.
+            let to = to.or_else(|| (*route.space == *space).then(|| self.key_text_routing(n.space, routing)));
+            if let Some(to) = to {
+                let block = loop_block(
+                    n.rule.industry.as_deref(),
+                    &route.space,
+                    &to,
+                    &n.id,
+                    &text,
+                    level_no,
+                    value,
+                    at,
+                    &id,
+                    &who,
+                );
+                let partition = super::id::partition(&route.space, &to, self.partitions);
+                self.out.loops.entry(partition).or_default().push(block);
+            }
+        }
+        self.out.signals.push(Signal {
+            record_id: id,
+            indicator: n.id.clone(),
+            space,
+            key: text,
+            level_no,
+            value,
+            at,
+            subject: who.subject,
+        });
+    }
+
+    pub(crate) fn key_text_routing(&self, space: usize, routing: u32) -> String {
+        let space = self.state.spaces.get(&*self.program.spaces[space]);
+        space.map_or_else(String::new, |s| s.keys.text(routing).to_owned())
+    }
+
+    /// The role of an input.
+    pub(crate) fn role(&self, node: usize, input: usize) -> Role {
+        self.program.nodes[node].inputs[input].role
+    }
+}
+
+/// Idle keys are looked for once a day.
+const SWEEP: Millis = 86_400_000;
+
+/// A signal as a row.
+#[expect(clippy::too_many_arguments, reason = "one argument a column of the record")]
+fn loop_block(
+    industry: Option<&str>,
+    space: &str,
+    key: &str,
+    indicator: &str,
+    sender: &str,
+    level_no: u8,
+    value: Option<f64>,
+    at: Millis,
+    id: &str,
+    who: &Who,
+) -> Block {
+    use arrow::array::{Float64Array, Int64Array, TimestampMillisecondArray, new_null_array};
+    use arrow::datatypes::{DataType, Field, Schema};
+    let mut fields: Vec<Field> = Vec::new();
+    let mut arrays: Vec<ArrayRef> = Vec::new();
+    for column in columns(Kind::Signal) {
+        let text = match column.name {
+            "record_id" => Some(id),
+            "source_system" => Some("forewarn"),
+            "source_dept" => Some("forewarn"),
+            "industry" => industry,
+            "entity_id" => who.subject.entity_id.as_deref(),
+            "object_id" => who.subject.object_id.as_deref(),
+            "region" => who.subject.region.as_deref(),
+            "street" => who.subject.street.as_deref(),
+            "object_name" => who.subject.name.as_deref(),
+            "object_type" => who.subject.object_type.as_deref(),
+            "risk_class" => who.subject.risk_class.as_deref(),
+            "indicator" => Some(indicator),
+            "signal_key" => Some(sender),
+            _ => None,
+        };
+        let array: ArrayRef = match (column.name, column.ty.arrow()) {
+            ("occurred_at", _) => Arc::new(TimestampMillisecondArray::from(vec![at]).with_timezone("+08:00")),
+            ("level_no", _) => Arc::new(Int64Array::from(vec![i64::from(level_no)])),
+            ("value", _) => Arc::new(Float64Array::from(vec![value])),
+            (_, DataType::Utf8) => Arc::new(StringArray::from(vec![text])),
+            (_, ty) => new_null_array(&ty, 1),
+        };
+        fields.push(column.field());
+        arrays.push(array);
+    }
+    fields.push(Field::new(Block::KEY, DataType::Utf8, true));
+    arrays.push(Arc::new(StringArray::from(vec![key])));
+    let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
+        .expect("every array is one row of its column's type");
+    Block { source: "signal".into(), kind: Kind::Signal, space: space.into(), home: false, rows }
+}

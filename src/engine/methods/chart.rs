@@ -1,0 +1,45 @@
+//! `model: ewma` and `cusum`: control charts of a reading.
+
+use super::super::batch::Batch;
+use super::super::core::{Engine, NODE};
+use super::super::program::Kinded;
+use super::super::state::MethodState;
+use super::Known;
+use crate::record::Millis;
+
+impl Engine {
+    pub(super) fn chart_rows(&mut self, batch: &mut Batch<'_>, node: usize, position: u64) {
+        let program = self.program.clone();
+        let n = &program.nodes[node];
+        let Kinded::Chart { value, relearn, chart } = &n.kind else { return };
+        let mask = batch.mask(n.inputs[0].filter);
+        let relearn = relearn.map(|e| batch.mask(Some(e)));
+        if !mask.iter().any(|m| *m) && relearn.is_none() {
+            return;
+        }
+        let values = self.reading(batch, node, *value, &mask);
+        let keys = self.keys_of(batch, n.set, None);
+        let len = self.set_len(n.set);
+        self.state.nodes[node].reserve(n, len);
+        let noted = self.note_row(batch, node);
+        for row in 0..batch.len() {
+            let key = keys[row];
+            if key == NODE {
+                continue;
+            }
+            let (k, at): (usize, Millis) = (key as usize, batch.time(row));
+            let MethodState::Chart { states, scores } = &mut self.state.nodes[node].method else { return };
+            if relearn.as_ref().is_some_and(|r| r[row]) {
+                states[k].relearn();
+                continue;
+            }
+            let Some(v) = values[row].filter(|_| mask[row]) else { continue };
+            let Some(scored) = states[k].apply(chart, at, v) else { continue };
+            scores[k] = [scored.score, v, scored.mean, scored.sigma];
+            let quantities = scores[k].map(Some);
+            self.remember(node, key, &noted, row);
+            let known = Known { quantities: &quantities, border: true, ..Known::default() };
+            self.judge(node, key, at, &known, Some((batch, row)), position);
+        }
+    }
+}

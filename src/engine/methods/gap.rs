@@ -1,0 +1,159 @@
+//! `gap`: no matching record for too long, since the last match or since the roster named the key.
+
+use super::super::batch::Batch;
+use super::super::core::{Engine, NODE};
+use super::super::program::{Kinded, Role};
+use super::super::state::MethodState;
+use super::{Known, days};
+use crate::record::Millis;
+use crate::record::time::day_start;
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::Date32Type;
+
+impl Engine {
+    pub(super) fn gap_rows(&mut self, batch: &mut Batch<'_>, node: usize, input: usize, position: u64) {
+        let program = self.program.clone();
+        let n = &program.nodes[node];
+        let mask = batch.mask(n.inputs[input].filter);
+        let role = self.role(node, input);
+        if role != Role::Roster && !mask.iter().any(|m| *m) {
+            return;
+        }
+        let keys = self.keys_of(batch, n.set, None);
+        let len = self.set_len(n.set);
+        self.state.nodes[node].reserve(n, len);
+        let noted = if role == Role::Main { self.note_row(batch, node) } else { Vec::new() };
+        let starts = if role == Role::Roster {
+            let column = batch.block.rows.column_by_name("valid_from");
+            column.and_then(|c| c.as_primitive_opt::<Date32Type>()).cloned()
+        } else {
+            None
+        };
+        for row in 0..batch.len() {
+            let key = keys[row];
+            if key == NODE || (role != Role::Roster && !mask[row]) {
+                continue;
+            }
+            let (k, at) = (key as usize, batch.time(row));
+            let MethodState::Gap { last, roster, stopped, .. } = &mut self.state.nodes[node].method else { return };
+            match role {
+                Role::Main | Role::Then => {
+                    if at > last[k] {
+                        last[k] = at;
+                        stopped[k] = false;
+                    }
+                    self.remember(node, key, &noted, row);
+                    if self.state.nodes[node].standing.level[k] > 0 {
+                        self.gap_over(node, key, at, batch, row, position);
+                    }
+                }
+                Role::Stop => {
+                    if at >= last[k] {
+                        stopped[k] = true;
+                    }
+                    if self.state.nodes[node].standing.level[k] > 0 {
+                        self.gap_over(node, key, at, batch, row, position);
+                    }
+                }
+                Role::Roster => {
+                    let active = batch.text("status", row) == Some("active");
+                    if mask[row] && active {
+                        let from = match &starts {
+                            Some(s) if s.is_valid(row) => day_start(i64::from(s.value(row))),
+                            _ => at,
+                        };
+                        if roster[k] == Millis::MIN {
+                            roster[k] = from;
+                        }
+                    } else {
+                        roster[k] = Millis::MIN;
+                        if !active && self.state.nodes[node].standing.level[k] > 0 {
+                            self.gap_over(node, key, at, batch, row, position);
+                        }
+                    }
+                }
+            }
+            self.schedule_gap(node, key);
+        }
+    }
+
+    /// Data is back, or no longer expected.
+    fn gap_over(&mut self, node: usize, key: u32, at: Millis, batch: &Batch<'_>, row: usize, position: u64) {
+        let elapsed = self.gap_elapsed(node, key as usize, self.state.log_time.max(at));
+        let Kinded::Gap { offsets, .. } = &self.program.clone().nodes[node].kind else { return };
+        // An old record that came late does not end a gap that is still too long.
+        if let (Some(elapsed), Some(first)) = (elapsed, offsets.first())
+            && elapsed >= *first
+        {
+            return;
+        }
+        let known = Known { quantities: &[None], done: true, border: true, ..Known::default() };
+        self.judge(node, key, at, &known, Some((batch, row)), position);
+    }
+
+    fn schedule_gap(&mut self, node: usize, key: u32) {
+        let program = self.program.clone();
+        let Kinded::Gap { offsets, .. } = &program.nodes[node].kind else { return };
+        let now = self.state.log_time;
+        let Some(anchor) = self.gap_anchor(node, key as usize) else { return };
+        let MethodState::Gap { scheduled, .. } = &mut self.state.nodes[node].method else { return };
+        if scheduled[key as usize] != Millis::MAX {
+            return;
+        }
+        // Overdue already: due at once, at the place in time that the log has reached.
+        let overdue = offsets.iter().any(|o| anchor + o <= now);
+        let next = offsets.iter().map(|o| anchor + o).find(|t| *t > now);
+        let due = if overdue && now != Millis::MIN { Some(now) } else { next };
+        if let Some(due) = due {
+            scheduled[key as usize] = due;
+            self.state.timers.insert((due, node as u32, key));
+        }
+    }
+
+    pub(super) fn gap_timer(&mut self, node: usize, key: u32, due: Millis, position: u64) {
+        let program = self.program.clone();
+        let n = &program.nodes[node];
+        let Kinded::Gap { offsets, .. } = &n.kind else { return };
+        let k = key as usize;
+        let MethodState::Gap { scheduled, last, roster, .. } = &mut self.state.nodes[node].method else { return };
+        if k >= scheduled.len() {
+            return;
+        }
+        scheduled[k] = Millis::MAX;
+        let never = last[k] == Millis::MIN;
+        let from = roster[k];
+        if let Some(elapsed) = self.gap_elapsed(node, k, due) {
+            let quantities = [Some(days(elapsed))];
+            let timer = if never { format!("roster {from}") } else { format!("due gap {due}") };
+            let known =
+                Known { quantities: &quantities, elapsed: Some(elapsed), timer: Some(timer), ..Known::default() };
+            self.judge(node, key, due, &known, None, position);
+        }
+        // The next level, if the gap goes on.
+        let now = self.state.log_time.max(due);
+        let next = self.gap_anchor(node, k).and_then(|a| offsets.iter().map(|o| a + o).find(|t| *t > now));
+        if let (Some(next), MethodState::Gap { scheduled, .. }) = (next, &mut self.state.nodes[node].method) {
+            scheduled[k] = next;
+            self.state.timers.insert((next, node as u32, key));
+        }
+    }
+
+    /// Since when the gap runs; `None` when it does not.
+    fn gap_anchor(&self, node: usize, k: usize) -> Option<Millis> {
+        let n = &self.program.nodes[node];
+        let Kinded::Gap { roster: needs, .. } = &n.kind else { return None };
+        let MethodState::Gap { last, roster, stopped, .. } = &self.state.nodes[node].method else { return None };
+        if stopped[k] || (*needs && roster[k] == Millis::MIN) {
+            return None;
+        }
+        let routing = self.routing(n.set, k as u32);
+        if self.who(n.space, routing).is_some_and(|w| w.registered && !w.active) {
+            return None;
+        }
+        Some(last[k].max(roster[k])).filter(|t| *t != Millis::MIN)
+    }
+
+    pub(super) fn gap_elapsed(&self, node: usize, k: usize, at: Millis) -> Option<Millis> {
+        self.gap_anchor(node, k).map(|anchor| at - anchor)
+    }
+}

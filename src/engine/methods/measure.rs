@@ -1,0 +1,280 @@
+//! `measure`: shared windows are updated row by row; then each indicator judges its value after each row.
+
+use super::super::batch::Batch;
+use super::super::core::{Engine, NODE};
+use super::super::evidence::Evidence;
+use super::super::level::NONE;
+use super::super::outcome::Value;
+use super::super::program::{Kinded, Node};
+use super::super::window::{Function, Kept, Window};
+use super::Known;
+use crate::pack::{Emit, OnNull};
+use crate::record::Millis;
+use arrow::array::{Array, ArrayRef, Float64Array};
+use arrow::record_batch::RecordBatch;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_64;
+
+impl Engine {
+    /// Updates every measure that reads this batch, then judges every indicator over them.
+    /// Returns per row: how many windows were offered it, how many counted it.
+    pub(in super::super) fn measures(&mut self, batch: &mut Batch<'_>, space: usize, position: u64) -> Vec<(u32, u32)> {
+        let program = self.program.clone();
+        let mut touched = vec![(0, 0); batch.len()];
+        let mut after: Vec<Option<Vec<f64>>> = vec![None; program.measures.len()];
+        for (m, spec) in program.measures.iter().enumerate() {
+            if program.sets[spec.set].space == space && batch.is_of(&program.views[spec.view].source) {
+                after[m] = Some(self.update(batch, m, &mut touched));
+            }
+        }
+        for (i, node) in program.nodes.iter().enumerate() {
+            if let Kinded::Measure { measures, .. } = &node.kind
+                && measures.first().is_some_and(|m| after[*m].is_some())
+            {
+                self.judge_measure(batch, i, &after, position);
+            }
+        }
+        touched
+    }
+
+    /// Updates one window row by row. Returns the key's aggregate after each row (NaN: none).
+    fn update(&mut self, batch: &mut Batch<'_>, m: usize, touched: &mut [(u32, u32)]) -> Vec<f64> {
+        let program = self.program.clone();
+        let spec = &program.measures[m];
+        let mask = batch.mask(spec.filter);
+        let only = spec.only.map(|e| batch.mask(Some(e)));
+        let text = spec.function == Function::Distinct;
+        let numbers = if text { None } else { spec.input.and_then(|e| batch.numbers(e)) };
+        let texts = if text { spec.input.and_then(|e| batch.texts(e)) } else { None };
+        let keys = self.keys_of(batch, spec.set, None);
+        let len = self.set_len(spec.set);
+        let log_time = self.state.log_time;
+        let reads: Vec<String> = if spec.keep_rows { reads_of(&program.nodes, m) } else { Vec::new() };
+        let window = &mut self.state.windows[m];
+        window.reserve(len);
+        let mut out = vec![f64::NAN; batch.len()];
+        for row in 0..batch.len() {
+            let key = keys[row];
+            if !mask[row] || key == NODE {
+                continue;
+            }
+            let at = batch.time(row);
+            window.roll(key, log_time);
+            if only.as_ref().is_none_or(|o| o[row]) {
+                let value = match (&numbers, &texts) {
+                    (Some(n), _) if n.is_valid(row) && n.value(row).is_finite() => Some(n.value(row)),
+                    (Some(_), _) => spec.null_is_zero.then_some(0.0),
+                    (_, Some(t)) => t.is_valid(row).then_some(0.0),
+                    (None, None) => Some(0.0),
+                };
+                if let Some(value) = value {
+                    let counted = match window {
+                        Window::Panes(w) => w.add(key, at, log_time, value),
+                        Window::Rows(w) => {
+                            let distinct = texts.as_ref().map_or(0, |t| xxh3_64(t.value(row).as_bytes()));
+                            let reference = Evidence(Arc::new(batch.reference(row, &reads)));
+                            w.add(key, log_time, Kept { at, value, distinct, reference })
+                        }
+                    };
+                    touched[row].0 += 1;
+                    touched[row].1 += u32::from(counted);
+                }
+            }
+            out[row] = window.value(key).unwrap_or(f64::NAN);
+        }
+        out
+    }
+
+    fn judge_measure(&mut self, batch: &mut Batch<'_>, node: usize, after: &[Option<Vec<f64>>], position: u64) {
+        let program = self.program.clone();
+        let n = &program.nodes[node];
+        let Kinded::Measure { measures, value, value_measure, schema } = &n.kind else { return };
+        let mask = batch.mask(n.inputs[0].filter);
+        let keys = self.keys_of(batch, n.set, None);
+        let len = self.set_len(n.set);
+        self.state.nodes[node].reserve(n, len);
+        let columns: Vec<&[f64]> = measures.iter().map(|m| after[*m].as_deref().unwrap_or(&[])).collect();
+        let computed: Option<Vec<f64>> = value.as_ref().map(|expression| {
+            let arrays = columns.iter().map(|c| {
+                let array: ArrayRef = Arc::new(Float64Array::from_iter(c.iter().map(|v| (!v.is_nan()).then_some(*v))));
+                array
+            });
+            numbers_of(expression, schema, arrays.collect(), batch.len())
+        });
+        let values: &[f64] = match (&computed, value_measure) {
+            (Some(c), _) => c,
+            (None, Some(m)) => columns[*m],
+            (None, None) => return,
+        };
+        let noted = self.note_row(batch, node);
+        let quick = if n.segments.is_empty() && n.rows.is_empty() { n.ladders[0].quick } else { None };
+        let zero = n.rule.on_null == OnNull::Zero;
+        let mut quantities = vec![None; measures.len() + 1];
+        let mut nulls = 0;
+        for row in 0..batch.len() {
+            let key = keys[row];
+            if !mask[row] || key == NODE {
+                continue;
+            }
+            let mut v = values[row];
+            if v.is_nan() {
+                nulls += 1;
+                if !zero {
+                    continue;
+                }
+                v = 0.0;
+            }
+            if let Some(test) = quick
+                && !test.holds(v)
+            {
+                let standing = &self.state.nodes[node].standing;
+                let k = key as usize;
+                if standing.level[k] == 0 && standing.incident[k] == NONE && standing.pending[k] == Millis::MIN {
+                    continue;
+                }
+            }
+            self.remember(node, key, &noted, row);
+            quantities[0] = Some(v);
+            for (q, column) in quantities.iter_mut().skip(1).zip(&columns) {
+                *q = (!column[row].is_nan()).then_some(column[row]);
+            }
+            let known = Known { quantities: &quantities, ..Known::default() };
+            self.judge(node, key, batch.time(row), &known, Some((batch, row)), position);
+        }
+        self.state.nodes[node].nulls += nulls;
+    }
+
+    /// The value and measures of a key as they stand.
+    pub(super) fn measure_quantities(&self, node: usize, key: u32) -> Vec<Option<f64>> {
+        let n = &self.program.nodes[node];
+        let Kinded::Measure { measures, value, value_measure, schema } = &n.kind else { return Vec::new() };
+        let each: Vec<Option<f64>> = measures.iter().map(|m| self.state.windows[*m].value(key)).collect();
+        let first = match (value, value_measure) {
+            (Some(expression), _) => {
+                let arrays = each.iter().map(|v| {
+                    let array: ArrayRef = Arc::new(Float64Array::from(vec![*v]));
+                    array
+                });
+                let v = numbers_of(expression, schema, arrays.collect(), 1);
+                v.first().copied().filter(|v| !v.is_nan())
+            }
+            (None, Some(m)) => each[*m],
+            (None, None) => None,
+        };
+        let first = first.or((n.rule.on_null == OnNull::Zero).then_some(0.0));
+        std::iter::once(first).chain(each).collect()
+    }
+
+    /// Every pane border that is due now: windows move on, and what changed or stands at a level is judged.
+    pub(in super::super) fn borders(&mut self, now: Millis) {
+        let program = self.program.clone();
+        let at_border: Vec<bool> = self
+            .state
+            .windows
+            .iter()
+            .map(|w| {
+                let panes = w.shape().panes;
+                w.any_live() && panes.start(panes.of(now)) == now
+            })
+            .collect();
+        if at_border.iter().any(|b| *b) {
+            self.emit_values(&at_border, now);
+            let mut changed: Vec<Vec<u32>> = vec![Vec::new(); at_border.len()];
+            for (m, window) in self.state.windows.iter_mut().enumerate() {
+                if at_border[m] {
+                    for key in 0..window_len(window) {
+                        if window.live(key) && window.roll(key, now) {
+                            changed[m].push(key);
+                        }
+                    }
+                }
+            }
+            let position = self.state.position.saturating_sub(1);
+            for (i, node) in program.nodes.iter().enumerate() {
+                let Kinded::Measure { measures, .. } = &node.kind else { continue };
+                if !measures.iter().any(|m| at_border[*m]) {
+                    continue;
+                }
+                let mut keys: BTreeSet<u32> = self.state.nodes[i].busy.clone();
+                keys.extend(measures.iter().flat_map(|m| changed[*m].iter().copied()));
+                for key in self.in_text_order(node.set, keys) {
+                    self.judge_again(i, key, now, true, position);
+                }
+            }
+        }
+        self.surges_at(now);
+    }
+
+    /// Keys in the order of their texts, which is the same wherever they got their numbers.
+    pub(super) fn in_text_order(&self, set: usize, keys: BTreeSet<u32>) -> Vec<u32> {
+        let mut keys: Vec<u32> = keys.into_iter().collect();
+        if keys.len() > 1 {
+            keys.sort_by(|a, b| self.key_text(set, *a).cmp(self.key_text(set, *b)));
+        }
+        keys
+    }
+
+    fn emit_values(&mut self, at_border: &[bool], now: Millis) {
+        let program = self.program.clone();
+        for (i, node) in program.nodes.iter().enumerate() {
+            let Kinded::Measure { measures, .. } = &node.kind else { continue };
+            if node.rule.emit != Some(Emit::Value) || !measures.iter().any(|m| at_border[*m]) {
+                continue;
+            }
+            let live: BTreeSet<u32> = measures
+                .iter()
+                .flat_map(|m| (0..window_len(&self.state.windows[*m])).filter(|k| self.state.windows[*m].live(*k)))
+                .collect();
+            for key in self.in_text_order(node.set, live) {
+                let value = self.measure_quantities(i, key).first().copied().flatten();
+                let text = self.key_text(node.set, key).replace(super::super::keys::JOINT, "/");
+                let routing = self.routing(node.set, key);
+                let subject = self.who(node.space, routing).map(|w| w.subject.clone()).unwrap_or_default();
+                let space = program.spaces[node.space].clone();
+                let record_id = super::super::id::record_id(&["value", &node.id, &space, &text, &now.to_string()]);
+                self.out.values.push(Value {
+                    record_id,
+                    revision: 1,
+                    indicator: node.id.clone(),
+                    space,
+                    key: text,
+                    value,
+                    window_end: now,
+                    subject,
+                });
+            }
+        }
+    }
+}
+
+fn window_len(window: &Window) -> u32 {
+    match window {
+        Window::Panes(w) => w.keys(),
+        Window::Rows(w) => w.keys(),
+    }
+}
+
+/// Columns shown as evidence by the indicators that share a measure.
+fn reads_of(nodes: &[Node], measure: usize) -> Vec<String> {
+    let sharing =
+        nodes.iter().filter(|n| matches!(&n.kind, Kinded::Measure { measures, .. } if measures.contains(&measure)));
+    let mut all: Vec<String> = sharing.flat_map(|n| n.reads.iter().cloned()).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+fn numbers_of(
+    expression: &crate::pack::expression::Expression,
+    schema: &arrow::datatypes::SchemaRef,
+    arrays: Vec<ArrayRef>,
+    len: usize,
+) -> Vec<f64> {
+    let Ok(batch) = RecordBatch::try_new(schema.clone(), arrays) else { return vec![f64::NAN; len] };
+    let evaluated = expression.evaluate(&batch);
+    match evaluated.array.as_any().downcast_ref::<Float64Array>() {
+        Some(a) => a.iter().map(|v| v.filter(|v| v.is_finite()).unwrap_or(f64::NAN)).collect(),
+        None => vec![f64::NAN; len],
+    }
+}

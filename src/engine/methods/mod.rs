@@ -1,0 +1,249 @@
+//! What each indicator kind does with rows, borders and timers.
+//!
+//! In: rows of a batch that an indicator reads; instants that are due. Out: judgements (`incident::Judged`).
+
+mod chart;
+mod deadline;
+mod gap;
+mod lookup;
+mod measure;
+mod sequence;
+mod surge;
+mod sustained;
+
+use super::batch::Batch;
+use super::core::{Engine, NODE};
+use super::incident::Judged;
+use super::level::{Facts, raised};
+use super::program::Kinded;
+use super::state::MethodState;
+use crate::record::{Level, Millis};
+
+/// What a method knows of a key when it judges.
+#[derive(Default)]
+pub(super) struct Known<'a> {
+    pub(super) quantities: &'a [Option<f64>],
+    pub(super) runs: &'a [Option<(Millis, u32)>],
+    /// Newest sample, for runs.
+    pub(super) sample: Millis,
+    pub(super) elapsed: Option<Millis>,
+    /// A level that the row itself asks for.
+    pub(super) at_once: Option<Level>,
+    pub(super) border: bool,
+    pub(super) done: bool,
+    pub(super) timer: Option<String>,
+    pub(super) partial: bool,
+}
+
+impl Engine {
+    /// Rows of a batch for one input of a node.
+    pub(super) fn method_rows(&mut self, batch: &mut Batch<'_>, node: usize, input: usize, position: u64) {
+        match &self.program.clone().nodes[node].kind {
+            Kinded::Measure { .. } | Kinded::Lookup { .. } => {}
+            Kinded::Sustained { .. } => self.sustained_rows(batch, node, position),
+            Kinded::Deadline { .. } => self.deadline_rows(batch, node, input, position),
+            Kinded::Gap { .. } => self.gap_rows(batch, node, input, position),
+            Kinded::Sequence { .. } => self.sequence_rows(batch, node, input, position),
+            Kinded::Surge { .. } => self.surge_rows(batch, node, position),
+            Kinded::Chart { .. } => self.chart_rows(batch, node, position),
+        }
+    }
+
+    /// A timer of a key is due.
+    pub(super) fn timer(&mut self, node: usize, key: u32, due: Millis) {
+        let program = self.program.clone();
+        let position = self.state.position.saturating_sub(1);
+        match &program.nodes[node].kind {
+            Kinded::Deadline { .. } => self.deadline_timer(node, key, due, position),
+            Kinded::Gap { .. } => self.gap_timer(node, key, due, position),
+            Kinded::Sequence { .. } => self.sequence_timer(node, key, due, position),
+            _ => self.judge_again(node, key, due, false, position),
+        }
+    }
+
+    /// Judges a key anew on what is known now: a signal came, a dwell or a cool-down is over.
+    pub(super) fn judge_again(&mut self, node: usize, key: u32, at: Millis, border: bool, position: u64) {
+        if key == NODE {
+            return;
+        }
+        let program = self.program.clone();
+        let n = &program.nodes[node];
+        let known_len = self.state.nodes[node].standing.level.len();
+        if key as usize >= known_len {
+            return;
+        }
+        let k = key as usize;
+        let mut runs = Vec::new();
+        let mut sample = at;
+        let mut elapsed = None;
+        let mut partial = false;
+        let quantities = match &n.kind {
+            Kinded::Measure { .. } => self.measure_quantities(node, key),
+            Kinded::Sustained { .. } => match self.sustained_now(node, k) {
+                Some((value, held, newest)) => {
+                    runs = held;
+                    sample = newest;
+                    vec![value]
+                }
+                None => return,
+            },
+            Kinded::Deadline { .. } => match self.deadline_elapsed(node, k, at) {
+                Some(e) => {
+                    elapsed = Some(e);
+                    vec![Some(days(e))]
+                }
+                None => return,
+            },
+            Kinded::Gap { .. } => match self.gap_elapsed(node, k, at) {
+                Some(e) => {
+                    elapsed = Some(e);
+                    vec![Some(days(e))]
+                }
+                None => return,
+            },
+            Kinded::Sequence { .. } => vec![Some(self.sequence_count(node, k))],
+            Kinded::Surge { .. } => match self.surge_now(node, k, at) {
+                Some(q) => q.to_vec(),
+                None => return,
+            },
+            Kinded::Chart { .. } => match &self.state.nodes[node].method {
+                MethodState::Chart { scores, states } => {
+                    partial = states[k].is_warming_up();
+                    scores[k].iter().map(|v| (!v.is_nan()).then_some(*v)).collect()
+                }
+                _ => return,
+            },
+            Kinded::Lookup { .. } => return,
+        };
+        let known = Known {
+            quantities: &quantities,
+            runs: &runs,
+            sample,
+            elapsed,
+            border,
+            partial,
+            timer: Some(format!("due {} {at}", word(&n.kind))),
+            ..Known::default()
+        };
+        self.judge(node, key, at, &known, None, position);
+    }
+
+    /// Judges a key: levels, raises, clear rule; then settles it.
+    pub(super) fn judge(
+        &mut self,
+        node: usize,
+        key: u32,
+        at: Millis,
+        known: &Known<'_>,
+        row: Option<(&Batch<'_>, usize)>,
+        position: u64,
+    ) {
+        let program = self.program.clone();
+        let n = &program.nodes[node];
+        let k = key as usize;
+        let standing = &self.state.nodes[node].standing;
+        let ladder = n.ladders.get(usize::from(standing.segment[k])).unwrap_or(&n.ladders[0]);
+        let routing = self.routing(n.set, key);
+        let heard = |id: &str| self.heard(n.space, routing, id);
+        let facts = Facts {
+            quantities: known.quantities,
+            runs: known.runs,
+            at: known.sample,
+            elapsed: known.elapsed,
+            signal: &heard,
+            rows: standing.rows[k],
+        };
+        let mut reached = ladder.reached(&facts, &n.runs);
+        if let Some(level) = known.at_once
+            && reached.is_none_or(|(l, _)| l < level)
+        {
+            reached = Some((level, None));
+        }
+        let reached = if known.done { None } else { reached.map(|(l, b)| (raised(l, &n.raise, &facts), b)) };
+        let keeps = ladder.keeps(&facts);
+        let timer = if row.is_some() { None } else { known.timer.clone() };
+        let judged = Judged {
+            key,
+            at,
+            reached,
+            keeps,
+            border: known.border,
+            done: known.done,
+            quantities: known.quantities,
+            row,
+            position,
+            timer,
+            partial: known.partial,
+        };
+        self.settle(node, &judged);
+    }
+
+    /// Segment and row conditions of the rows, remembered for their keys.
+    pub(super) fn note_row(&mut self, batch: &mut Batch<'_>, node: usize) -> Vec<(u8, u32)> {
+        let program = self.program.clone();
+        let n = &program.nodes[node];
+        if n.segments.is_empty() && n.rows.is_empty() {
+            return Vec::new();
+        }
+        let segments: Vec<Vec<bool>> = n.segments.iter().map(|e| batch.mask(Some(*e))).collect();
+        let rows: Vec<Vec<bool>> = n.rows.iter().map(|e| batch.mask(Some(*e))).collect();
+        (0..batch.len())
+            .map(|row| {
+                let segment = segments.iter().position(|s| s[row]).map_or(0, |s| s as u8 + 1);
+                let bits = rows.iter().enumerate().filter(|(_, r)| r[row]).fold(0, |bits, (i, _)| bits | 1 << i);
+                (segment, bits)
+            })
+            .collect()
+    }
+
+    pub(super) fn remember(&mut self, node: usize, key: u32, noted: &[(u8, u32)], row: usize) {
+        if let Some((segment, bits)) = noted.get(row) {
+            let standing = &mut self.state.nodes[node].standing;
+            standing.segment[key as usize] = *segment;
+            standing.rows[key as usize] = *bits;
+        }
+    }
+
+    /// Numbers of an expression over a batch, with the rule's answer to null applied.
+    pub(super) fn reading(
+        &mut self,
+        batch: &mut Batch<'_>,
+        node: usize,
+        expression: usize,
+        mask: &[bool],
+    ) -> Vec<Option<f64>> {
+        use crate::pack::OnNull;
+        use arrow::array::Array;
+        let zero = self.program.nodes[node].rule.on_null == OnNull::Zero;
+        let Some(numbers) = batch.numbers(expression) else { return vec![None; batch.len()] };
+        let mut nulls = 0;
+        let out = (0..batch.len())
+            .map(|row| {
+                if numbers.is_valid(row) && numbers.value(row).is_finite() {
+                    return Some(numbers.value(row));
+                }
+                nulls += u64::from(mask[row]);
+                zero.then_some(0.0)
+            })
+            .collect();
+        self.state.nodes[node].nulls += nulls;
+        out
+    }
+}
+
+/// Milliseconds as days.
+pub(super) fn days(span: Millis) -> f64 {
+    span as f64 / 86_400_000.0
+}
+
+fn word(kind: &Kinded) -> &'static str {
+    match kind {
+        Kinded::Measure { .. } => "measure",
+        Kinded::Sustained { .. } => "sustained",
+        Kinded::Deadline { .. } => "deadline",
+        Kinded::Gap { .. } => "gap",
+        Kinded::Sequence { .. } => "sequence",
+        Kinded::Lookup { .. } => "lookup",
+        Kinded::Surge { .. } | Kinded::Chart { .. } => "model",
+    }
+}

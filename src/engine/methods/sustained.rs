@@ -1,0 +1,113 @@
+//! `sustained`: how long a reading has stayed beyond each bound, sample by sample in event time.
+
+use super::super::batch::Batch;
+use super::super::core::{Engine, NODE};
+use super::super::level::NONE;
+use super::super::program::Kinded;
+use super::super::state::MethodState;
+use super::Known;
+use crate::record::Millis;
+
+/// Runs of a key, and its newest sample's time.
+type Held = Vec<Option<(Millis, u32)>>;
+
+impl Engine {
+    pub(super) fn sustained_rows(&mut self, batch: &mut Batch<'_>, node: usize, position: u64) {
+        let program = self.program.clone();
+        let n = &program.nodes[node];
+        let Kinded::Sustained { value, gap } = &n.kind else { return };
+        let mask = batch.mask(n.inputs[0].filter);
+        if !mask.iter().any(|m| *m) {
+            return;
+        }
+        let values = self.reading(batch, node, *value, &mask);
+        let keys = self.keys_of(batch, n.set, None);
+        let len = self.set_len(n.set);
+        self.state.nodes[node].reserve(n, len);
+        let noted = self.note_row(batch, node);
+        let mut runs = Vec::new();
+        for row in 0..batch.len() {
+            let (key, Some(v)) = (keys[row], values[row]) else { continue };
+            if !mask[row] || key == NODE {
+                continue;
+            }
+            let k = key as usize;
+            let at = batch.time(row);
+            let any = self.sample(node, k, at, v, *gap, &mut runs);
+            self.remember(node, key, &noted, row);
+            let standing = &self.state.nodes[node].standing;
+            if !any && standing.level[k] == 0 && standing.incident[k] == NONE && !n.listens {
+                continue;
+            }
+            let newest = match &self.state.nodes[node].method {
+                MethodState::Sustained { newest, .. } => newest[k],
+                _ => at,
+            };
+            let quantities = [Some(v)];
+            // A late sample may raise; only the newest one counts for clearing.
+            let known = Known {
+                quantities: &quantities,
+                runs: &runs,
+                sample: newest,
+                border: at == newest,
+                ..Known::default()
+            };
+            self.judge(node, key, at, &known, Some((batch, row)), position);
+        }
+    }
+
+    /// Applies a sample to the runs of a key. True when any run holds.
+    fn sample(&mut self, node: usize, k: usize, at: Millis, v: f64, gap: Option<Millis>, out: &mut Held) -> bool {
+        let program = self.program.clone();
+        let n = &program.nodes[node];
+        let count = n.runs.len();
+        out.clear();
+        let MethodState::Sustained { since, samples, newest, value } = &mut self.state.nodes[node].method else {
+            return false;
+        };
+        let late = at < newest[k];
+        let broken = !late && newest[k] != Millis::MIN && gap.is_some_and(|gap| at - newest[k] > gap);
+        let mut any = false;
+        for (r, spec) in n.runs.iter().enumerate() {
+            let i = k * count + r;
+            if broken {
+                samples[i] = 0;
+            }
+            let holds = spec.test.holds(v);
+            if late {
+                if samples[i] > 0 && holds {
+                    samples[i] += 1;
+                    since[i] = since[i].min(at);
+                } else if samples[i] > 0 && at > since[i] {
+                    // The run was broken in between: it is sure only from the newest sample on.
+                    since[i] = newest[k];
+                    samples[i] = 1;
+                }
+            } else if holds {
+                if samples[i] == 0 {
+                    since[i] = at;
+                }
+                samples[i] = samples[i].saturating_add(1);
+            } else {
+                samples[i] = 0;
+            }
+            any |= samples[i] > 0;
+            out.push((samples[i] > 0).then_some((since[i], samples[i])));
+        }
+        if !late {
+            newest[k] = at;
+            value[k] = v;
+        }
+        any
+    }
+
+    pub(super) fn sustained_now(&self, node: usize, k: usize) -> Option<(Option<f64>, Held, Millis)> {
+        let count = self.program.nodes[node].runs.len();
+        let MethodState::Sustained { since, samples, newest, value } = &self.state.nodes[node].method else {
+            return None;
+        };
+        let held =
+            (0..count).map(|r| k * count + r).map(|i| (samples[i] > 0).then_some((since[i], samples[i]))).collect();
+        Some(((!value[k].is_nan()).then_some(value[k]), held, newest[k]))
+    }
+}

@@ -1,0 +1,711 @@
+//! A pack compiled for the engine: what is read from which rows, kept in which columns and judged how.
+//!
+//! In: a checked pack. Out: a [`Program`]. Promise: equal expressions, key sets and windows stand in it once, however
+//! many indicators use them. Not here: state, rows.
+
+use super::level::{Formula, Ladder, LadderContext, RunSpec};
+use super::pane::Panes;
+use super::window::{Function, Shape};
+use crate::pack::expression::{Expression, Want};
+use crate::pack::{
+    Aggregate, Indicator, Keep, Method, OnNull, Pack, RowMatch, SignalRoute, Sql, Status, Window as WindowRule,
+};
+use crate::record::{Kind, Level, Millis, columns};
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A pack that is checked and yet does not compile: a finding that `check` missed.
+#[derive(Debug, thiserror::Error)]
+#[error("indicator {indicator}: {what}")]
+pub struct ProgramError {
+    /// The indicator.
+    pub indicator: String,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// What rows of a source look like to the expressions of an indicator.
+#[derive(Debug)]
+pub(crate) struct ViewSpec {
+    pub(crate) source: String,
+    pub(crate) schema: SchemaRef,
+    /// Columns that come from the rows; the rest are lookup columns.
+    pub(crate) own: usize,
+    /// Lookup node and value number per lookup column.
+    pub(crate) lookups: Vec<(usize, usize)>,
+}
+
+/// A key set: a key space cut further by state columns.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct SetSpec {
+    pub(crate) space: usize,
+    pub(crate) columns: Vec<String>,
+}
+
+/// One shared measure.
+#[derive(Debug)]
+pub(crate) struct MeasureSpec {
+    pub(crate) set: usize,
+    pub(crate) view: usize,
+    pub(crate) filter: Option<usize>,
+    pub(crate) only: Option<usize>,
+    pub(crate) input: Option<usize>,
+    pub(crate) function: Function,
+    pub(crate) shape: Shape,
+    pub(crate) keep_rows: bool,
+    pub(crate) null_is_zero: bool,
+    pub(crate) fingerprint: u64,
+}
+
+/// Which rows an indicator reads, and why.
+#[derive(Debug)]
+pub(crate) struct Input {
+    pub(crate) role: Role,
+    pub(crate) source: String,
+    pub(crate) view: usize,
+    pub(crate) filter: Option<usize>,
+    pub(crate) item: Option<usize>,
+}
+
+/// Why rows are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The rows that the indicator is about.
+    Main,
+    /// Rows that end a deadline, end a gap, or follow in a sequence.
+    Then,
+    /// Rows that stop a gap's clock.
+    Stop,
+    /// Registry rows.
+    Roster,
+}
+
+/// The method of an indicator, compiled.
+#[derive(Debug)]
+pub(crate) enum Kinded {
+    Measure { measures: Vec<usize>, value: Option<Expression>, value_measure: Option<usize>, schema: SchemaRef },
+    Sustained { value: usize, gap: Option<Millis> },
+    Deadline { due: usize, at_once: Option<(usize, Level)>, offsets: Vec<Millis>, replace: bool, item: Option<usize> },
+    Gap { offsets: Vec<Millis>, roster: bool },
+    Sequence { within: Millis, wait: Millis, distinct: Option<usize>, item: Option<usize> },
+    Lookup { effective: Option<usize>, values: Vec<(String, usize)> },
+    Surge { window: Millis, windows: usize, least: usize, distinct: Option<usize> },
+    Chart { value: usize, relearn: Option<usize>, chart: crate::model::Chart },
+}
+
+/// One indicator, compiled.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) id: Arc<str>,
+    pub(crate) rule: Arc<Indicator>,
+    pub(crate) shadow: bool,
+    /// A helper or lookup: sends signals or answers, never warns.
+    pub(crate) silent: bool,
+    /// The companion that watches for absence.
+    pub(crate) absent: bool,
+    pub(crate) set: usize,
+    pub(crate) space: usize,
+    pub(crate) inputs: Vec<Input>,
+    pub(crate) kind: Kinded,
+    pub(crate) quantities: Vec<String>,
+    pub(crate) runs: Vec<RunSpec>,
+    /// Row conditions, over the view of the main input.
+    pub(crate) rows: Vec<usize>,
+    pub(crate) segments: Vec<usize>,
+    /// Ladder 0 is the default, then one per segment.
+    pub(crate) ladders: Vec<Ladder>,
+    pub(crate) raise: Vec<(Formula, u8, Option<Level>)>,
+    pub(crate) evaluations: u32,
+    pub(crate) dwell: Millis,
+    pub(crate) cool_down: [Millis; 5],
+    /// Columns shown as evidence.
+    pub(crate) reads: Vec<String>,
+    /// Indicators whose signals its conditions read.
+    pub(crate) listens: bool,
+    pub(crate) fingerprint: u64,
+}
+
+/// How long rows of a source may be late, and for how long its ids are remembered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SourceTimes {
+    pub(crate) lateness: Millis,
+    pub(crate) dedupe: Millis,
+}
+
+/// The compiled pack.
+#[derive(Debug)]
+pub struct Program {
+    pub(crate) hash: Arc<str>,
+    pub(crate) views: Vec<ViewSpec>,
+    pub(crate) expressions: Vec<(usize, Expression)>,
+    pub(crate) spaces: Vec<Arc<str>>,
+    pub(crate) sets: Vec<SetSpec>,
+    pub(crate) measures: Vec<MeasureSpec>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) sources: BTreeMap<String, SourceTimes>,
+    /// Key spaces in which some indicator reads signals or values.
+    pub(crate) loop_spaces: Vec<Arc<str>>,
+    /// The longest window, for log ranges and idle keys.
+    pub(crate) horizon: Millis,
+}
+
+const MINUTE: Millis = 60_000;
+const DAY: Millis = 86_400_000;
+
+impl Program {
+    /// Compiles a pack.
+    ///
+    /// # Errors
+    /// The first indicator that does not compile; `Pack::read` finds such errors before.
+    pub fn new(pack: &Pack) -> Result<Program, ProgramError> {
+        let mut c = Compiler { pack, program: Program::empty(&pack.hash), index: BTreeMap::new() };
+        for source in pack.sources.values() {
+            let iot = source.kind == Kind::Iot;
+            let default_late = match source.kind {
+                Kind::Iot => 10 * MINUTE,
+                Kind::Feedback => 60 * MINUTE,
+                _ => 3 * DAY,
+            };
+            let times = SourceTimes {
+                lateness: source.lateness.map_or(default_late, |s| s.millis()),
+                dedupe: source.dedupe.map_or(if iot { 60 * MINUTE } else { 35 * DAY }, |s| s.millis()),
+            };
+            c.program.sources.insert(source.name.clone(), times);
+        }
+        for word in ["signal", "value"] {
+            c.program.sources.insert(word.to_owned(), SourceTimes { lateness: DAY, dedupe: 35 * DAY });
+        }
+        let active = |i: &&Indicator| matches!(i.status, Status::Stable | Status::Shadow);
+        // Lookups first: others read their columns.
+        for wanted in [true, false] {
+            for rule in pack.indicators.values().filter(active) {
+                if matches!(rule.kind, Method::Lookup(_)) == wanted {
+                    c.indicator(rule).map_err(|what| ProgramError { indicator: rule.id.clone(), what })?;
+                }
+            }
+        }
+        let mut program = c.program;
+        program.nodes.sort_by(|a, b| {
+            let lookup = |n: &Node| !matches!(n.kind, Kinded::Lookup { .. });
+            (lookup(a), &a.id, a.absent).cmp(&(lookup(b), &b.id, b.absent))
+        });
+        for node in &program.nodes {
+            let loops = node.listens || node.inputs.iter().any(|i| i.source == "signal" || i.source == "value");
+            let space = program.spaces[node.space].clone();
+            if loops && !program.loop_spaces.contains(&space) {
+                program.loop_spaces.push(space);
+            }
+        }
+        Ok(program)
+    }
+
+    fn empty(hash: &str) -> Program {
+        Program {
+            hash: hash.into(),
+            views: Vec::new(),
+            expressions: Vec::new(),
+            spaces: vec!["object".into()],
+            sets: Vec::new(),
+            measures: Vec::new(),
+            nodes: Vec::new(),
+            sources: BTreeMap::new(),
+            loop_spaces: Vec::new(),
+            horizon: DAY,
+        }
+    }
+}
+
+struct Compiler<'a> {
+    pack: &'a Pack,
+    program: Program,
+    /// (view, text, want) to expression number.
+    index: BTreeMap<(usize, String, String), usize>,
+}
+
+impl Compiler<'_> {
+    fn kind_of(&self, source: &str) -> Result<Kind, String> {
+        match source {
+            "signal" => Ok(Kind::Signal),
+            "value" => Ok(Kind::Value),
+            word => Kind::from_word(word)
+                .or_else(|| self.pack.sources.get(word).map(|s| s.kind))
+                .ok_or_else(|| format!("no source \"{word}\"")),
+        }
+    }
+
+    /// The view of a source with lookup columns. Lookups must have been compiled.
+    fn view(&mut self, source: &str, lookups: &BTreeMap<String, String>) -> Result<usize, String> {
+        let kind = self.kind_of(source)?;
+        let mut fields: Vec<Field> = columns(kind).iter().map(|c| c.field()).collect();
+        if Kind::from_word(source).is_none()
+            && let Some(feed) = self.pack.sources.get(source)
+        {
+            fields.extend(feed.attrs.iter().map(|(name, attr)| Field::new(name, attr.ty.arrow(), true)));
+        }
+        let own = fields.len();
+        let mut bound = Vec::new();
+        for (alias, id) in lookups {
+            let at = self.program.nodes.iter().position(|n| *n.id == **id).ok_or(format!("no lookup \"{id}\""))?;
+            let node = &self.program.nodes[at];
+            let Kinded::Lookup { values, .. } = &node.kind else { return Err(format!("\"{id}\" is no lookup")) };
+            for (i, (name, expression)) in values.iter().enumerate() {
+                let ty = self.type_of(*expression);
+                fields.push(Field::new(format!("{alias}_{name}"), ty, true));
+                bound.push((at, i));
+            }
+        }
+        let schema = Arc::new(Schema::new(fields));
+        if let Some(i) =
+            self.program.views.iter().position(|v| v.source == source && v.schema == schema && v.lookups == bound)
+        {
+            return Ok(i);
+        }
+        self.program.views.push(ViewSpec { source: source.to_owned(), schema, own, lookups: bound });
+        Ok(self.program.views.len() - 1)
+    }
+
+    fn type_of(&self, expression: usize) -> arrow::datatypes::DataType {
+        let (view, expression) = &self.program.expressions[expression];
+        let empty = RecordBatch::new_empty(self.program.views[*view].schema.clone());
+        expression.evaluate(&empty).array.data_type().clone()
+    }
+
+    fn expression(&mut self, view: usize, text: &str, want: Want) -> Result<usize, String> {
+        let key = (view, text.to_owned(), format!("{want:?}"));
+        if let Some(i) = self.index.get(&key) {
+            return Ok(*i);
+        }
+        let compiled = Expression::compile(text, &self.program.views[view].schema, want)
+            .map_err(|e| format!("{text}: {}", e.message))?;
+        self.program.expressions.push((view, compiled));
+        let i = self.program.expressions.len() - 1;
+        self.index.insert(key, i);
+        Ok(i)
+    }
+
+    fn maybe(&mut self, view: usize, sql: Option<&Sql>, want: Want) -> Result<Option<usize>, String> {
+        sql.map(|s| self.expression(view, &s.0, want)).transpose()
+    }
+
+    fn space(&mut self, name: &str) -> usize {
+        match self.program.spaces.iter().position(|s| **s == *name) {
+            Some(i) => i,
+            None => {
+                self.program.spaces.push(name.into());
+                self.program.spaces.len() - 1
+            }
+        }
+    }
+
+    fn set(&mut self, space: usize, columns: &[String], item: bool) -> usize {
+        let mut columns = columns.to_vec();
+        if item {
+            columns.push(super::core::ITEM.to_owned());
+        }
+        let spec = SetSpec { space, columns };
+        match self.program.sets.iter().position(|s| *s == spec) {
+            Some(i) => i,
+            None => {
+                self.program.sets.push(spec);
+                self.program.sets.len() - 1
+            }
+        }
+    }
+
+    fn input(&mut self, role: Role, m: &RowMatch) -> Result<Input, String> {
+        let view = self.view(&m.source, &BTreeMap::new())?;
+        Ok(Input {
+            role,
+            source: m.source.clone(),
+            view,
+            filter: Some(self.expression(view, &m.when.0, Want::Bool)?),
+            item: self.maybe(view, m.item.as_ref(), Want::Text)?,
+        })
+    }
+
+    fn roster(&mut self, sql: &Sql) -> Result<Input, String> {
+        let view = self.view("registry", &BTreeMap::new())?;
+        let filter = Some(self.expression(view, &sql.0, Want::Bool)?);
+        Ok(Input { role: Role::Roster, source: "registry".to_owned(), view, filter, item: None })
+    }
+
+    fn shape(&mut self, window: &WindowRule, kind: Kind, distinct: bool) -> (Shape, bool) {
+        let (shape, rows) = match window {
+            WindowRule::Calendar(period) => {
+                (Shape { panes: Panes::Calendar((*period).into()), count: 1, size: None }, kind != Kind::Iot)
+            }
+            WindowRule::Sliding(size) => (sliding(size.millis(), None), kind != Kind::Iot),
+            WindowRule::Full(full) => {
+                let rows = full.keep.map_or(kind != Kind::Iot, |keep| keep == Keep::Rows);
+                (sliding(full.size.millis(), full.pane.map(|p| p.millis())), rows)
+            }
+        };
+        let span = shape.size.unwrap_or(366 * DAY);
+        self.program.horizon = self.program.horizon.max(span);
+        (shape, rows || distinct)
+    }
+
+    fn measure(
+        &mut self,
+        rule: &Indicator,
+        aggregate: &Aggregate,
+        default: Option<&WindowRule>,
+        set: usize,
+        view: usize,
+        filter: Option<usize>,
+    ) -> Result<usize, String> {
+        let kind = self.kind_of(&rule.source)?;
+        let window = aggregate.window.as_ref().or(default).ok_or("a measure without a window")?;
+        let (function, sql) = [
+            (Function::Sum, &aggregate.sum),
+            (Function::Avg, &aggregate.avg),
+            (Function::Min, &aggregate.min),
+            (Function::Max, &aggregate.max),
+            (Function::Last, &aggregate.last),
+            (Function::Distinct, &aggregate.distinct),
+        ]
+        .into_iter()
+        .find_map(|(f, sql)| sql.as_ref().map(|sql| (f, Some(sql))))
+        .unwrap_or((Function::Count, None));
+        let distinct = function == Function::Distinct;
+        let (shape, keep_rows) = self.shape(window, kind, distinct);
+        let input = self.maybe(view, sql, if distinct { Want::Text } else { Want::Number })?;
+        let only = self.maybe(view, aggregate.filter.as_ref(), Want::Bool)?;
+        let null_is_zero = rule.on_null == OnNull::Zero;
+        let text = |i: Option<usize>| i.map_or("", |i| self.program.expressions[i].1.text()).to_owned();
+        let description = format!(
+            "{}|{:?}|{}|{}|{}|{function:?}|{shape:?}|{keep_rows}|{null_is_zero}|{:?}",
+            rule.source,
+            self.program.sets[set],
+            text(filter),
+            text(only),
+            text(input),
+            rule.lookups
+        );
+        let fingerprint = xxhash_rust::xxh3::xxh3_64(description.as_bytes());
+        if let Some(i) = self.program.measures.iter().position(|m| m.fingerprint == fingerprint) {
+            return Ok(i);
+        }
+        self.program.measures.push(MeasureSpec {
+            set,
+            view,
+            filter,
+            only,
+            input,
+            function,
+            shape,
+            keep_rows,
+            null_is_zero,
+            fingerprint,
+        });
+        Ok(self.program.measures.len() - 1)
+    }
+
+    fn indicator(&mut self, rule: &Indicator) -> Result<(), String> {
+        let view = self.view(&rule.source, &rule.lookups)?;
+        let filter = self.maybe(view, rule.filter.as_ref(), Want::Bool)?;
+        let space = self.space(&rule.key.space);
+        let mut inputs = vec![Input { role: Role::Main, source: rule.source.clone(), view, filter, item: None }];
+        let mut quantities = vec!["value".to_owned()];
+        let mut sustained = None;
+        let mut set = self.set(space, &rule.key.state, false);
+        let kind = match &rule.kind {
+            Method::Measure(m) => {
+                let mut measures = Vec::new();
+                let mut fields = Vec::new();
+                for (name, aggregate) in &m.measures {
+                    measures.push(self.measure(rule, aggregate, m.window.as_ref(), set, view, filter)?);
+                    quantities.push(name.clone());
+                    fields.push(Field::new(name, arrow::datatypes::DataType::Float64, true));
+                }
+                let schema = Arc::new(Schema::new(fields));
+                let mut value_measure = None;
+                let mut value = None;
+                match &m.value {
+                    None if measures.len() == 1 => value_measure = Some(0),
+                    None => return Err("several measures need a value".to_owned()),
+                    Some(sql) => match m.measures.keys().position(|name| *name == sql.0.trim()) {
+                        Some(i) => value_measure = Some(i),
+                        None => {
+                            value = Some(
+                                Expression::compile(&sql.0, &schema, Want::Number)
+                                    .map_err(|e| format!("{}: {}", sql.0, e.message))?,
+                            );
+                        }
+                    },
+                }
+                Kinded::Measure { measures, value, value_measure, schema }
+            }
+            Method::Sustained(m) => {
+                let samples = m.samples.unwrap_or(1);
+                sustained = Some((m.bound, m.duration.map_or(0, |d| d.millis()), samples));
+                Kinded::Sustained {
+                    value: self.expression(view, &m.value.0, Want::Number)?,
+                    gap: m.gap.map(|g| g.millis()),
+                }
+            }
+            Method::Deadline(m) => {
+                let item = self.maybe(view, m.item.as_ref(), Want::Text)?;
+                set = self.set(space, &rule.key.state, item.is_some());
+                for done in &m.done {
+                    inputs.push(self.input(Role::Then, done)?);
+                }
+                let at_once = match &m.at_once {
+                    Some(a) => Some((self.expression(view, &a.when.0, Want::Bool)?, a.level)),
+                    None => None,
+                };
+                let due = self.expression(view, &m.due.0, Want::Time)?;
+                quantities[0] = "days".to_owned();
+                Kinded::Deadline { due, at_once, offsets: Vec::new(), replace: m.replace, item }
+            }
+            Method::Gap(m) => {
+                for also in &m.also {
+                    inputs.push(self.input(Role::Then, also)?);
+                }
+                for stop in &m.stop {
+                    inputs.push(self.input(Role::Stop, stop)?);
+                }
+                if let Some(roster) = &m.roster {
+                    inputs.push(self.roster(roster)?);
+                }
+                quantities[0] = "days".to_owned();
+                Kinded::Gap { offsets: Vec::new(), roster: m.roster.is_some() }
+            }
+            Method::Sequence(m) if m.absent => {
+                // A without b is a deadline that b ends.
+                let item = self.maybe(view, m.item.as_ref(), Want::Text)?;
+                set = self.set(space, &rule.key.state, item.is_some());
+                inputs.push(self.input(Role::Then, &m.then)?);
+                let due = self.expression(view, "occurred_at", Want::Time)?;
+                quantities[0] = "days".to_owned();
+                Kinded::Deadline { due, at_once: None, offsets: Vec::new(), replace: true, item }
+            }
+            Method::Sequence(m) => {
+                let item = self.maybe(view, m.item.as_ref(), Want::Text)?;
+                set = self.set(space, &rule.key.state, item.is_some());
+                let then = self.input(Role::Then, &m.then)?;
+                let distinct = self.maybe(then.view, m.distinct.as_ref(), Want::Text)?;
+                inputs.push(then);
+                self.program.horizon = self.program.horizon.max(m.within.millis());
+                Kinded::Sequence { within: m.within.millis(), wait: m.wait.map_or(0, |w| w.millis()), distinct, item }
+            }
+            Method::Lookup(m) => {
+                let effective = self.maybe(view, m.effective.as_ref(), Want::Time)?;
+                let mut values = Vec::new();
+                for (name, sql) in &m.values {
+                    values.push((name.clone(), self.expression(view, &sql.0, Want::Any)?));
+                }
+                Kinded::Lookup { effective, values }
+            }
+            Method::Model(m) => {
+                let file = self.pack.models.get(&m.model).ok_or(format!("no model \"{}\"", m.model))?;
+                let parameter = |name: &str, default: f64| {
+                    m.parameters.get(name).or_else(|| file.parameters.get(name)).copied().unwrap_or(default)
+                };
+                match file.method.as_str() {
+                    "surge" => {
+                        quantities = ["score", "count", "mean", "tail"].map(str::to_owned).to_vec();
+                        let window = m.window.ok_or("surge needs a window")?.millis();
+                        let windows = parameter("windows", 8.0) as usize;
+                        self.program.horizon = self.program.horizon.max(window * (windows as i64 + 1));
+                        Kinded::Surge {
+                            window,
+                            windows,
+                            least: parameter("min_windows", 4.0) as usize,
+                            distinct: self.maybe(view, m.distinct.as_ref(), Want::Text)?,
+                        }
+                    }
+                    "ewma" | "cusum" => {
+                        quantities = ["score", "value", "mean", "sigma"].map(str::to_owned).to_vec();
+                        let value = m.value.as_ref().ok_or("the model needs a value")?;
+                        let chart = crate::model::Chart {
+                            method: if file.method == "ewma" {
+                                crate::model::Method::Ewma { weight: parameter("lambda", 0.2) }
+                            } else {
+                                crate::model::Method::Cusum { slack: parameter("k", 0.5) }
+                            },
+                            warm_up: parameter("warm_up", 200.0) as u32,
+                            warm_up_span: (parameter("warm_up_days", 7.0) * DAY as f64) as Millis,
+                            sigma_floor: parameter("sigma_floor", 0.0),
+                        };
+                        Kinded::Chart {
+                            value: self.expression(view, &value.0, Want::Number)?,
+                            relearn: self.maybe(view, m.relearn.as_ref(), Want::Bool)?,
+                            chart,
+                        }
+                    }
+                    other => return Err(format!("no method \"{other}\" for models")),
+                }
+            }
+        };
+        let mut runs = Vec::new();
+        let mut rows = Vec::new();
+        let mut context = LadderContext {
+            quantities: &quantities,
+            sustained,
+            runs: &mut runs,
+            rows: &mut rows,
+            direction: rule.levels.direction.unwrap_or_default(),
+        };
+        let mut ladders = vec![context.ladder(&rule.levels, None, &rule.clear)?];
+        for segment in &rule.segments {
+            ladders.push(context.ladder(&rule.levels, Some(segment), &rule.clear)?);
+        }
+        let mut raise = Vec::new();
+        for step in &rule.raise {
+            raise.push((context.condition(&step.when)?, step.by, step.ceiling));
+        }
+        let listens = format!("{ladders:?}{raise:?}").contains("Signal(");
+        let mut kind = kind;
+        if let Kinded::Deadline { offsets, .. } | Kinded::Gap { offsets, .. } = &mut kind {
+            let mut all: Vec<Millis> = ladders.iter().flat_map(Ladder::offsets).collect();
+            all.sort_unstable();
+            all.dedup();
+            *offsets = all;
+        }
+        let rows = rows.iter().map(|sql| self.expression(view, sql, Want::Bool)).collect::<Result<Vec<_>, _>>()?;
+        if rows.len() > 32 {
+            return Err("more than 32 row conditions".to_owned());
+        }
+        let segments = rule
+            .segments
+            .iter()
+            .map(|s| self.expression(view, &s.when.0, Want::Bool))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut reads: Vec<String> = Vec::new();
+        for input in &inputs {
+            for (v, e) in &self.program.expressions {
+                if *v == input.view && self.uses(rule, e.text()) {
+                    reads.extend(e.reads().iter().cloned());
+                }
+            }
+        }
+        reads.sort();
+        reads.dedup();
+        let mut cool_down = [0; 5];
+        for (level, span) in &rule.cool_down {
+            cool_down[level.number() as usize] = span.millis();
+        }
+        let silent = rule.id.contains("__") || matches!(kind, Kinded::Lookup { .. });
+        let canonical =
+            serde_json::to_string(&(&rule.source, &rule.key, &rule.filter, &rule.kind, &rule.lookups, &rule.on_null))
+                .unwrap_or_default();
+        let fingerprint = xxhash_rust::xxh3::xxh3_64(canonical.as_bytes());
+        let rule = Arc::new(rule.clone());
+        let node = Node {
+            id: rule.id.as_str().into(),
+            shadow: rule.status == Status::Shadow,
+            silent,
+            absent: false,
+            set,
+            space,
+            inputs,
+            kind,
+            quantities,
+            runs,
+            rows,
+            segments,
+            ladders,
+            raise,
+            evaluations: rule.clear.evaluations.unwrap_or(1).max(1),
+            dwell: rule.dwell.map_or(0, |d| d.millis()),
+            cool_down,
+            reads,
+            listens,
+            fingerprint,
+            rule: rule.clone(),
+        };
+        self.program.nodes.push(node);
+        if let Some(absence) = &rule.absence {
+            self.absence(&rule, absence, space)?;
+        }
+        Ok(())
+    }
+
+    /// The companion of an indicator that watches a roster for silence.
+    fn absence(&mut self, rule: &Arc<Indicator>, absence: &crate::pack::Absence, space: usize) -> Result<(), String> {
+        let view = self.view(&rule.source, &BTreeMap::new())?;
+        let filter = match &rule.filter {
+            Some(sql) if rule.lookups.is_empty() => Some(self.expression(view, &sql.0, Want::Bool)?),
+            _ => None,
+        };
+        let main = Input { role: Role::Main, source: rule.source.clone(), view, filter, item: None };
+        let roster = self.roster(&absence.roster)?;
+        let mut levels = crate::pack::Levels::default();
+        let after = Some(LevelRule::After(absence.after));
+        match absence.level {
+            Level::Blue => levels.blue = after,
+            Level::Yellow => levels.yellow = after,
+            Level::Orange => levels.orange = after,
+            Level::Red => levels.red = after,
+        }
+        let quantities = vec!["days".to_owned()];
+        let mut context = LadderContext {
+            quantities: &quantities,
+            sustained: None,
+            runs: &mut Vec::new(),
+            rows: &mut Vec::new(),
+            direction: crate::pack::Direction::Above,
+        };
+        let ladders = vec![context.ladder(&levels, None, &rule.clear)?];
+        let set = self.set(space, &[], false);
+        self.program.nodes.push(Node {
+            id: rule.id.as_str().into(),
+            rule: rule.clone(),
+            shadow: rule.status == Status::Shadow,
+            silent: false,
+            absent: true,
+            set,
+            space,
+            inputs: vec![main, roster],
+            kind: Kinded::Gap { offsets: vec![absence.after.millis()], roster: true },
+            quantities,
+            runs: Vec::new(),
+            rows: Vec::new(),
+            segments: Vec::new(),
+            ladders,
+            raise: Vec::new(),
+            evaluations: 1,
+            dwell: 0,
+            cool_down: [0; 5],
+            reads: Vec::new(),
+            listens: false,
+            fingerprint: xxhash_rust::xxh3::xxh3_64(format!("absence|{}|{absence:?}", rule.id).as_bytes()),
+        });
+        Ok(())
+    }
+
+    /// True when a text stands anywhere in the rule as an expression.
+    fn uses(&self, rule: &Indicator, text: &str) -> bool {
+        serde_json::to_value(rule).is_ok_and(|v| contains(&v, text))
+    }
+}
+
+use crate::pack::LevelRule;
+
+fn contains(value: &serde_json::Value, text: &str) -> bool {
+    match value {
+        serde_json::Value::String(s) => s == text,
+        serde_json::Value::Array(all) => all.iter().any(|v| contains(v, text)),
+        serde_json::Value::Object(map) => map.values().any(|v| contains(v, text)),
+        _ => false,
+    }
+}
+
+fn sliding(size: Millis, pane: Option<Millis>) -> Shape {
+    let size = size.max(1);
+    let mut pane = pane.unwrap_or((size / 60).max(1)).clamp(1, size);
+    if pane > DAY {
+        // Whole days, so that panes begin at local midnight.
+        pane -= pane % DAY;
+    }
+    let count = (size + pane - 1) / pane;
+    Shape { panes: Panes::Span(pane), count: u32::try_from(count).unwrap_or(u32::MAX), size: Some(size) }
+}
+
+/// The signals of a rule go to these key spaces.
+pub(crate) fn targets<'a>(program: &Program, rule: &'a Indicator) -> Vec<&'a SignalRoute> {
+    rule.signal_to.iter().filter(|r| program.loop_spaces.iter().any(|s| **s == *r.space)).collect()
+}

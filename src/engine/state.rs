@@ -1,0 +1,422 @@
+//! Everything the engine remembers, as columns indexed by key number.
+//!
+//! Promise: saved and restored, it behaves exactly as if it had never been away.
+
+use super::batch::Scalar;
+use super::dedupe::Dedupe;
+use super::evidence::Evidence;
+use super::keys::{JOINT, KeyTable};
+use super::level::Standing;
+use super::outcome::Subject;
+use super::program::{Kinded, Node, Program};
+use super::window::{Kept, Window};
+use crate::model::ChartState;
+use crate::record::{Level, Millis};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// A raw partition's mark.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Mark {
+    pub(crate) at: Millis,
+    pub(crate) blind: bool,
+}
+
+/// Who a routing key is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Who {
+    pub(crate) subject: Subject,
+    pub(crate) maintained_by: Option<String>,
+    pub(crate) group_id: Option<String>,
+    /// The registry has named it.
+    pub(crate) registered: bool,
+    pub(crate) active: bool,
+}
+
+/// Level and key text of one sender's open signal.
+type Open = BTreeMap<(String, String), u8>;
+
+/// One key space.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct SpaceState {
+    pub(crate) keys: KeyTable,
+    pub(crate) who: Vec<Option<Box<Who>>>,
+    /// Open signals by routing key.
+    pub(crate) signals: BTreeMap<u32, Open>,
+}
+
+/// One key set that is finer than its space.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct SetState {
+    /// `None`: the keys are the routing keys.
+    pub(crate) keys: Option<KeyTable>,
+    pub(crate) parent: Vec<u32>,
+    pub(crate) children: BTreeMap<u32, Vec<u32>>,
+}
+
+/// One open warning.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Incident {
+    pub(crate) text: String,
+    pub(crate) warning_id: String,
+    pub(crate) cause: String,
+    pub(crate) number: u32,
+    pub(crate) level: Level,
+    pub(crate) cleared: Option<Millis>,
+    /// State keys in it that stand at a level.
+    pub(crate) members: BTreeSet<u32>,
+    pub(crate) opener: Option<Evidence>,
+    pub(crate) recent: VecDeque<Evidence>,
+    pub(crate) routing: u32,
+    pub(crate) subject: Subject,
+    pub(crate) since: u64,
+}
+
+/// An item with a due time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Due {
+    pub(crate) at: Millis,
+    pub(crate) open: bool,
+    /// Newest record applied, so that an older one does not replace it.
+    pub(crate) newest: Millis,
+}
+
+/// What a method keeps per key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum MethodState {
+    None,
+    Sustained {
+        /// [key * runs + run]: since when, samples; samples 0: not running.
+        since: Vec<Millis>,
+        samples: Vec<u32>,
+        newest: Vec<Millis>,
+        value: Vec<f64>,
+    },
+    Deadline {
+        due: Vec<Due>,
+        opener: BTreeMap<u32, Evidence>,
+    },
+    Gap {
+        last: Vec<Millis>,
+        roster: Vec<Millis>,
+        stopped: Vec<bool>,
+        scheduled: Vec<Millis>,
+    },
+    Sequence {
+        first: Vec<Vec<Kept>>,
+        then: Vec<Vec<Kept>>,
+        newest: Vec<Millis>,
+    },
+    Lookup {
+        versions: Vec<Vec<(Millis, Vec<Scalar>)>>,
+    },
+    Surge {
+        rows: Vec<Vec<Kept>>,
+        begun: Vec<Millis>,
+        newest: Vec<Millis>,
+        live: usize,
+    },
+    Chart {
+        states: Vec<ChartState>,
+        scores: Vec<[f64; 4]>,
+    },
+}
+
+/// One indicator.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct NodeState {
+    pub(crate) standing: Standing,
+    /// Keys that stand at a level or wait for one.
+    pub(crate) busy: BTreeSet<u32>,
+    pub(crate) incidents: Vec<Option<Incident>>,
+    pub(crate) open: BTreeMap<String, u32>,
+    /// Incident key to (level, until) of a cool-down.
+    pub(crate) cool: BTreeMap<String, (u8, Millis)>,
+    pub(crate) method: MethodState,
+    pub(crate) matches: u64,
+    pub(crate) nulls: u64,
+}
+
+impl NodeState {
+    pub(crate) fn new(node: &Node) -> NodeState {
+        NodeState {
+            standing: Standing::default(),
+            busy: BTreeSet::new(),
+            incidents: Vec::new(),
+            open: BTreeMap::new(),
+            cool: BTreeMap::new(),
+            method: match &node.kind {
+                Kinded::Measure { .. } => MethodState::None,
+                Kinded::Sustained { .. } => MethodState::Sustained {
+                    since: Vec::new(),
+                    samples: Vec::new(),
+                    newest: Vec::new(),
+                    value: Vec::new(),
+                },
+                Kinded::Deadline { .. } => MethodState::Deadline { due: Vec::new(), opener: BTreeMap::new() },
+                Kinded::Gap { .. } => MethodState::Gap {
+                    last: Vec::new(),
+                    roster: Vec::new(),
+                    stopped: Vec::new(),
+                    scheduled: Vec::new(),
+                },
+                Kinded::Sequence { .. } => {
+                    MethodState::Sequence { first: Vec::new(), then: Vec::new(), newest: Vec::new() }
+                }
+                Kinded::Lookup { .. } => MethodState::Lookup { versions: Vec::new() },
+                Kinded::Surge { .. } => {
+                    MethodState::Surge { rows: Vec::new(), begun: Vec::new(), newest: Vec::new(), live: 0 }
+                }
+                Kinded::Chart { .. } => MethodState::Chart { states: Vec::new(), scores: Vec::new() },
+            },
+            matches: 0,
+            nulls: 0,
+        }
+    }
+
+    pub(crate) fn reserve(&mut self, node: &Node, len: usize) {
+        self.standing.reserve(len);
+        match &mut self.method {
+            MethodState::None => {}
+            MethodState::Sustained { since, samples, newest, value } => {
+                grow(since, len * node.runs.len(), 0);
+                grow(samples, len * node.runs.len(), 0);
+                grow(newest, len, Millis::MIN);
+                grow(value, len, f64::NAN);
+            }
+            MethodState::Deadline { due, .. } => grow(due, len, Due::default()),
+            MethodState::Gap { last, roster, stopped, scheduled } => {
+                grow(last, len, Millis::MIN);
+                grow(roster, len, Millis::MIN);
+                grow(stopped, len, false);
+                grow(scheduled, len, Millis::MAX);
+            }
+            MethodState::Sequence { first, then, newest } => {
+                grow(first, len, Vec::new());
+                grow(then, len, Vec::new());
+                grow(newest, len, Millis::MIN);
+            }
+            MethodState::Lookup { versions } => grow(versions, len, Vec::new()),
+            MethodState::Surge { rows, begun, newest, .. } => {
+                grow(rows, len, Vec::new());
+                grow(begun, len, Millis::MAX);
+                grow(newest, len, Millis::MIN);
+            }
+            MethodState::Chart { states, scores } => {
+                grow(states, len, ChartState::default());
+                grow(scores, len, [f64::NAN; 4]);
+            }
+        }
+    }
+
+    /// True when nothing about the key would be missed.
+    pub(crate) fn idle(&self, key: u32) -> bool {
+        let k = key as usize;
+        self.standing.idle(key)
+            && match &self.method {
+                MethodState::None => true,
+                // A run or a baseline is worth keeping only while readings come; the caller asks after a long silence.
+                MethodState::Sustained { .. } => true,
+                MethodState::Deadline { due, .. } => due.get(k).is_none_or(|d| !d.open),
+                MethodState::Gap { last, roster, .. } => {
+                    last.get(k).is_none_or(|t| *t == Millis::MIN) && roster.get(k).is_none_or(|t| *t == Millis::MIN)
+                }
+                MethodState::Sequence { first, then, .. } => {
+                    first.get(k).is_none_or(Vec::is_empty) && then.get(k).is_none_or(Vec::is_empty)
+                }
+                MethodState::Lookup { versions } => versions.get(k).is_none_or(Vec::is_empty),
+                MethodState::Surge { rows, .. } => rows.get(k).is_none_or(Vec::is_empty),
+                MethodState::Chart { states, .. } => states.get(k).is_none_or(|s| *s == ChartState::default()),
+            }
+    }
+
+    pub(crate) fn forget(&mut self, node: &Node, key: u32) {
+        self.standing.forget(key);
+        let k = key as usize;
+        if let MethodState::Sustained { since, samples, newest, value } = &mut self.method
+            && k < newest.len()
+        {
+            let n = node.runs.len();
+            since[k * n..(k + 1) * n].fill(0);
+            samples[k * n..(k + 1) * n].fill(0);
+            newest[k] = Millis::MIN;
+            value[k] = f64::NAN;
+        }
+        if let MethodState::Surge { begun, newest, .. } = &mut self.method
+            && k < begun.len()
+        {
+            begun[k] = Millis::MAX;
+            newest[k] = Millis::MIN;
+        }
+        if let MethodState::Sequence { newest, .. } = &mut self.method
+            && k < newest.len()
+        {
+            newest[k] = Millis::MIN;
+        }
+    }
+}
+
+fn grow<T: Clone>(column: &mut Vec<T>, len: usize, fill: T) {
+    if column.len() < len {
+        column.resize(len, fill);
+    }
+}
+
+/// Records by kind and what became of them. Home copies only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fates {
+    /// Used, the late and the too old among them.
+    pub used: u64,
+    /// Used, older than log time by more than the source's lateness.
+    pub late: u64,
+    /// Used, but too old for every window that would have counted it.
+    pub beyond_windows: u64,
+    /// Came before.
+    pub duplicate: u64,
+    /// Of a revision lower than one seen; only with `corrections: window`.
+    pub stale_revision: u64,
+    /// Used, a revision of a source that does not correct.
+    pub uncorrectable: u64,
+    /// Used, too old to tell whether it came before.
+    pub dedupe_unknown: u64,
+}
+
+/// The whole state of one log partition.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct State {
+    pub(crate) position: u64,
+    pub(crate) log_time: Millis,
+    pub(crate) wall: Millis,
+    pub(crate) marks: BTreeMap<String, Mark>,
+    pub(crate) version: u64,
+    pub(crate) pack: String,
+    pub(crate) dedupe: Dedupe,
+    pub(crate) spaces: BTreeMap<String, SpaceState>,
+    pub(crate) sets: Vec<SetState>,
+    pub(crate) windows: Vec<Window>,
+    pub(crate) nodes: Vec<NodeState>,
+    /// (due, node, key)
+    pub(crate) timers: BTreeSet<(Millis, u32, u32)>,
+    /// (due, node, incident): blue warnings that end by themselves.
+    pub(crate) expiries: BTreeSet<(Millis, u32, u32)>,
+    /// (wall time, position), one a minute: where in the log a window begins.
+    pub(crate) places: VecDeque<(Millis, u64)>,
+    pub(crate) fates: BTreeMap<String, Fates>,
+    /// Next time at which idle keys are freed.
+    pub(crate) sweep_at: Millis,
+    /// Records that expressions failed on.
+    pub(crate) failed: u64,
+}
+
+impl State {
+    pub(crate) fn new(program: &Program) -> State {
+        let mut state = State {
+            position: 0,
+            log_time: Millis::MIN,
+            wall: Millis::MIN,
+            marks: BTreeMap::new(),
+            version: 0,
+            pack: program.hash.to_string(),
+            dedupe: Dedupe::default(),
+            spaces: BTreeMap::new(),
+            sets: Vec::new(),
+            windows: Vec::new(),
+            nodes: Vec::new(),
+            timers: BTreeSet::new(),
+            expiries: BTreeSet::new(),
+            places: VecDeque::new(),
+            fates: BTreeMap::new(),
+            sweep_at: Millis::MIN,
+            failed: 0,
+        };
+        for space in &program.spaces {
+            state.spaces.entry(space.to_string()).or_default();
+        }
+        for set in &program.sets {
+            let keys = (!set.columns.is_empty()).then(KeyTable::default);
+            state.sets.push(SetState { keys, ..SetState::default() });
+        }
+        for m in &program.measures {
+            state.windows.push(Window::new(m.shape, m.function, m.keep_rows));
+        }
+        state.nodes = program.nodes.iter().map(NodeState::new).collect();
+        state
+    }
+
+    /// The same state under another program: what did not change keeps its state, what is new starts empty.
+    pub(crate) fn adopt(self, old: &Program, new: &Program) -> State {
+        let mut next = State::new(new);
+        let mut sets: Vec<Option<SetState>> = self.sets.into_iter().map(Some).collect();
+        let mut set_kept = vec![false; new.sets.len()];
+        for (i, set) in new.sets.iter().enumerate() {
+            let same =
+                |s: &super::program::SetSpec| s.columns == set.columns && old.spaces[s.space] == new.spaces[set.space];
+            if let Some(at) = old.sets.iter().position(same)
+                && let Some(kept) = sets[at].take()
+            {
+                next.sets[i] = kept;
+                set_kept[i] = true;
+            }
+        }
+        let mut windows: Vec<Option<Window>> = self.windows.into_iter().map(Some).collect();
+        for (i, m) in new.measures.iter().enumerate() {
+            if set_kept[m.set]
+                && let Some(at) = old.measures.iter().position(|o| o.fingerprint == m.fingerprint)
+                && let Some(kept) = windows[at].take()
+            {
+                next.windows[i] = kept;
+            }
+        }
+        let mut moved = BTreeMap::new();
+        let mut nodes: Vec<Option<NodeState>> = self.nodes.into_iter().map(Some).collect();
+        for (i, node) in new.nodes.iter().enumerate() {
+            let same = |o: &Node| o.id == node.id && o.absent == node.absent && o.fingerprint == node.fingerprint;
+            if set_kept[node.set]
+                && let Some(at) = old.nodes.iter().position(same)
+                && old.nodes[at].runs.len() == node.runs.len()
+                && let Some(kept) = nodes[at].take()
+            {
+                next.nodes[i] = kept;
+                moved.insert(at as u32, i as u32);
+            }
+        }
+        let renumber = |all: BTreeSet<(Millis, u32, u32)>| {
+            all.into_iter().filter_map(|(due, node, key)| moved.get(&node).map(|n| (due, *n, key))).collect()
+        };
+        next.timers = renumber(self.timers);
+        next.expiries = renumber(self.expiries);
+        for (name, space) in self.spaces {
+            next.spaces.insert(name, space);
+        }
+        State {
+            position: self.position,
+            log_time: self.log_time,
+            wall: self.wall,
+            marks: self.marks,
+            version: self.version,
+            dedupe: self.dedupe,
+            places: self.places,
+            fates: self.fates,
+            sweep_at: self.sweep_at,
+            failed: self.failed,
+            ..next
+        }
+    }
+
+    /// Builds again what is not saved.
+    pub(crate) fn rebuild(&mut self) {
+        for space in self.spaces.values_mut() {
+            space.keys.rebuild();
+        }
+        for keys in self.sets.iter_mut().filter_map(|s| s.keys.as_mut()) {
+            keys.rebuild();
+        }
+    }
+}
+
+/// The routing key and state values of a key text.
+pub(crate) fn parts(text: &str) -> (&str, Vec<&str>) {
+    let mut all = text.split(JOINT);
+    let routing = all.next().unwrap_or("");
+    (routing, all.collect())
+}
