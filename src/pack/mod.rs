@@ -12,10 +12,11 @@ pub mod expression;
 mod finding;
 mod model;
 mod plan;
-mod read;
+pub(crate) mod read;
 mod rule;
 pub mod shared;
 mod source;
+pub mod view;
 
 pub use body::{Body, Pack};
 pub use duration::{Span, SpanError};
