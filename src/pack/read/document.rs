@@ -97,7 +97,8 @@ impl Document {
         }
         let slips = scan(text);
         let trusted = slips.iter().all(Slip::tree_stands);
-        let hashes: Vec<usize> = slips.iter().filter(|s| s.code == "hash").map(|s| document.lines.place(&s.at).0).collect();
+        let hashes: Vec<usize> =
+            slips.iter().filter(|s| s.code == "hash").map(|s| document.lines.place(&s.at).0).collect();
         document.slips(slips);
         if !trusted {
             return document;

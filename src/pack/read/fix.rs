@@ -54,9 +54,8 @@ fn fields(path: &str, text: &str) -> Vec<(&'static str, Edit)> {
     }
     let mut document = Document::new(path, form, text);
     schema::judge(&mut document);
-    let starts: Vec<usize> = std::iter::once(0)
-        .chain(text.chars().enumerate().filter(|(_, c)| *c == '\n').map(|(i, _)| i + 1))
-        .collect();
+    let starts: Vec<usize> =
+        std::iter::once(0).chain(text.chars().enumerate().filter(|(_, c)| *c == '\n').map(|(i, _)| i + 1)).collect();
     let chars: Vec<char> = text.chars().collect();
     let mut edits = Vec::new();
     for finding in document.findings.iter().filter(|f| f.code == "unknown-field") {

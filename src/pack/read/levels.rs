@@ -57,7 +57,8 @@ pub(super) fn check(meaning: &mut Meaning<'_>, rule: &Rule<'_>) {
             form(meaning, path, &format!("/segments/{i}/bound"), bound, own);
         }
         if indicator.segments.iter().take(i).any(|s| s.id == segment.id) {
-            let (en, zh) = (format!("segment \"{}\" stands here twice", segment.id), format!("分组“{}”重复", segment.id));
+            let (en, zh) =
+                (format!("segment \"{}\" stands here twice", segment.id), format!("分组“{}”重复", segment.id));
             meaning.error((path, &format!("/segments/{i}/id")), "duplicate-id", &en, &zh, None);
         }
     }
@@ -102,11 +103,13 @@ fn clear(meaning: &mut Meaning<'_>, path: &str, indicator: &Indicator, direction
     let falling = matches!(direction, Direction::Below | Direction::Under);
     let (below, above) = (indicator.clear.below, indicator.clear.above);
     if below.is_some_and(|p| !rising || p.0 > 1.0) {
-        let (en, zh) = ("clear.below is a share up to 100% for direction above and over", "clear.below 用于向上越限,不超过 100%");
+        let (en, zh) =
+            ("clear.below is a share up to 100% for direction above and over", "clear.below 用于向上越限,不超过 100%");
         meaning.error((path, "/clear/below"), "clear", en, zh, Some("for below and under write above".to_owned()));
     }
     if above.is_some_and(|p| !falling || p.0 < 1.0) {
-        let (en, zh) = ("clear.above is a share from 100% for direction below and under", "clear.above 用于向下越限,不低于 100%");
+        let (en, zh) =
+            ("clear.above is a share from 100% for direction below and under", "clear.above 用于向下越限,不低于 100%");
         meaning.error((path, "/clear/above"), "clear", en, zh, Some("for above and over write below".to_owned()));
     }
     if indicator.clear.evaluations == Some(0) {
@@ -246,11 +249,15 @@ fn conditions_fit(meaning: &mut Meaning<'_>, rule: &Rule<'_>) {
             told.push((at, code, en.to_owned(), zh.to_owned(), hint));
         };
         let compares = [c.above, c.over, c.below, c.under].iter().any(Option::is_some);
-        let forms = [compares, c.after.is_some(), c.signal.is_some(), c.row.is_some(), !c.any.is_empty(), !c.all.is_empty()];
+        let forms =
+            [compares, c.after.is_some(), c.signal.is_some(), c.row.is_some(), !c.any.is_empty(), !c.all.is_empty()];
         let count = forms.iter().filter(|f| **f).count();
         if count != 1 {
             let hint = Some("one of above/over/below/under, after, signal, row, any, all".to_owned());
-            let (en, zh) = (format!("a condition has one form; here are {count}"), format!("条件应只有一种形式,此处有 {count} 种"));
+            let (en, zh) = (
+                format!("a condition has one form; here are {count}"),
+                format!("条件应只有一种形式,此处有 {count} 种"),
+            );
             tell(pointer.to_owned(), "condition", &en, &zh, hint);
         }
         if let Some(measure) = c.measure.as_ref() {
@@ -266,11 +273,13 @@ fn conditions_fit(meaning: &mut Meaning<'_>, rule: &Rule<'_>) {
             }
         }
         if c.sustained.is_some() && !(sustained && compares) {
-            let (en, zh) = ("`sustained` belongs to a comparison of kind sustained", "sustained 只用于 kind: sustained 的比较");
+            let (en, zh) =
+                ("`sustained` belongs to a comparison of kind sustained", "sustained 只用于 kind: sustained 的比较");
             tell(format!("{pointer}/sustained"), "condition", en, zh, None);
         }
         if c.after.is_some() && !timed {
-            let (en, zh) = ("`after` belongs to deadlines, gaps and absent sequences", "after 只用于期限、间隔和无后续");
+            let (en, zh) =
+                ("`after` belongs to deadlines, gaps and absent sequences", "after 只用于期限、间隔和无后续");
             tell(format!("{pointer}/after"), "condition", en, zh, None);
         }
         if c.level.is_some() && c.signal.is_none() {

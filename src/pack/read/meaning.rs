@@ -278,7 +278,8 @@ impl Meaning<'_> {
                 let mut seen = BTreeSet::new();
                 for (i, step) in steps.steps.iter().enumerate() {
                     if !seen.insert(&step.id) {
-                        let (en, zh) = (format!("step \"{}\" stands here twice", step.id), format!("步骤“{}”重复", step.id));
+                        let (en, zh) =
+                            (format!("step \"{}\" stands here twice", step.id), format!("步骤“{}”重复", step.id));
                         self.error((path, &format!("{base}/{i}/id")), "duplicate-id", &en, &zh, None);
                     }
                     if step.by != "lead" {

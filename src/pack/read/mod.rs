@@ -63,8 +63,11 @@ pub(super) fn read(body: Body) -> Result<(Pack, Vec<Finding>), Vec<Finding>> {
 }
 
 /// The schema (draft-07) of a file form: `source`, `rule`, `plan`, `model`, and the shared tables by file name.
+///
+/// # Panics
+/// For another name: the names stand in the program, not in files.
 #[must_use]
-pub(crate) fn form_schema(name: &str) -> Option<serde_json::Value> {
+pub(crate) fn form_schema(name: &str) -> serde_json::Value {
     let form = match name {
         "rule" => Form::Rule,
         "source" => Form::Source,
@@ -76,9 +79,9 @@ pub(crate) fn form_schema(name: &str) -> Option<serde_json::Value> {
         "calendar" => Form::Calendar,
         "deadlines" => Form::Deadlines,
         "matters" => Form::Matters,
-        _ => return None,
+        _ => panic!("no file form is called {name}"),
     };
-    Some(schema::schema(form))
+    schema::schema(form)
 }
 
 /// All three steps.
@@ -95,7 +98,9 @@ fn judge(body: &Body) -> (Typed, Vec<Finding>) {
                 place: Place { file: path.clone(), ..Place::default() },
                 message: "a pack has no such file".to_owned(),
                 message_zh: "规则包中不应有此文件".to_owned(),
-                hint: Some("rules/<industry>/<indicator>.yaml, rules/sources/<name>.yaml, models/<name>.yaml".to_owned()),
+                hint: Some(
+                    "rules/<industry>/<indicator>.yaml, rules/sources/<name>.yaml, models/<name>.yaml".to_owned(),
+                ),
             });
             continue;
         };

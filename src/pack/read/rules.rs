@@ -106,7 +106,13 @@ impl<'a, 'm> Rules<'a, 'm> {
                 if fields.iter().any(|f| *f.name() == column) {
                     let en = format!("the lookup column \"{column}\" has the name of a column of {}", indicator.source);
                     let zh = format!("查询列“{column}”与 {} 的列重名", indicator.source);
-                    self.error((path, &at), "duplicate-id", &en, &zh, Some("choose another alias / 请换别名".to_owned()));
+                    self.error(
+                        (path, &at),
+                        "duplicate-id",
+                        &en,
+                        &zh,
+                        Some("choose another alias / 请换别名".to_owned()),
+                    );
                 } else {
                     fields.push(Field::new(column, ty, true));
                 }
@@ -344,9 +350,12 @@ impl<'a, 'm> Rules<'a, 'm> {
         let space = &rule.indicator.key.space;
         if matches!(rule.indicator.source.as_str(), "signal" | "value") {
             let value = rule.indicator.source == "value";
-            let sent = self.meaning.typed.rules.values().any(|r| {
-                r.signal_to.iter().any(|s| s.space == *space) && (!value || r.emit == Some(Emit::Value))
-            });
+            let sent = self
+                .meaning
+                .typed
+                .rules
+                .values()
+                .any(|r| r.signal_to.iter().any(|s| s.space == *space) && (!value || r.emit == Some(Emit::Value)));
             if !sent {
                 let en = format!("no indicator sends its {}s to key space \"{space}\"", rule.indicator.source);
                 let zh = format!("没有指标把信号或值送往键空间“{space}”");
@@ -560,7 +569,8 @@ impl<'a, 'm> Rules<'a, 'm> {
         if helper {
             let parent = indicator.id.split("__").next().unwrap_or_default();
             if !self.meaning.paths.contains_key(parent) && !self.meaning.is_broken(Form::Rule, parent) {
-                let (en, zh) = (format!("there is no indicator \"{parent}\" to help"), format!("没有被辅助的指标“{parent}”"));
+                let (en, zh) =
+                    (format!("there is no indicator \"{parent}\" to help"), format!("没有被辅助的指标“{parent}”"));
                 self.meaning.warning((path, "/id"), "helper", &en, &zh, None);
             }
         }
@@ -612,11 +622,11 @@ impl<'a, 'm> Rules<'a, 'm> {
                 }
             });
             if matches!(indicator.source.as_str(), "signal" | "value") {
-                let senders = typed.rules.values().filter(|r| r.signal_to.iter().any(|s| s.space == indicator.key.space));
+                let senders =
+                    typed.rules.values().filter(|r| r.signal_to.iter().any(|s| s.space == indicator.key.space));
                 let filter = indicator.filter.as_ref().map_or("", |f| f.0.as_str());
                 let all: Vec<&str> = senders.map(|r| r.id.as_str()).collect();
-                let named: Vec<&str> =
-                    all.iter().copied().filter(|id| filter.contains(&format!("'{id}'"))).collect();
+                let named: Vec<&str> = all.iter().copied().filter(|id| filter.contains(&format!("'{id}'"))).collect();
                 to.extend(if named.is_empty() { all } else { named });
             }
         }

@@ -157,7 +157,12 @@ impl Scanner<'_> {
     /// What is told once a file.
     fn whole(&mut self) {
         if self.chars.first() == Some(&'\u{feff}') {
-            self.slip("byte-order-mark", 0..1, ("the file begins with a byte order mark", "文件开头有字节顺序标记"), Some(""));
+            self.slip(
+                "byte-order-mark",
+                0..1,
+                ("the file begins with a byte order mark", "文件开头有字节顺序标记"),
+                Some(""),
+            );
         }
         let returns: Vec<usize> = (0..self.chars.len()).filter(|i| self.chars[*i] == '\r').collect();
         if let Some(first) = returns.first() {
@@ -212,8 +217,8 @@ impl Scanner<'_> {
         }
         let odd = spaces % 2 == 1 && spaces == content - start;
         if odd && self.flow == 0 && self.chars[content] != '#' {
-            self.slip("indent", start..content, ("indentation goes by 2 spaces", "缩进应为 2 个空格的倍数"), None).hint =
-                Some("add or remove one space / 增减一个空格".to_owned());
+            self.slip("indent", start..content, ("indentation goes by 2 spaces", "缩进应为 2 个空格的倍数"), None)
+                .hint = Some("add or remove one space / 增减一个空格".to_owned());
         }
     }
 
@@ -434,9 +439,8 @@ impl Scanner<'_> {
                 self.wide(i);
             } else if c == '#' && i > from {
                 let words = ("a # glued to unquoted text", "未加引号的文字中有 #");
-                self.slip("hash", i..i + 1, words, None).hint = Some(
-                    "put the text in quotes, or a space before the comment / 加引号,或在注释前加空格".to_owned(),
-                );
+                self.slip("hash", i..i + 1, words, None).hint =
+                    Some("put the text in quotes, or a space before the comment / 加引号,或在注释前加空格".to_owned());
             }
         }
     }

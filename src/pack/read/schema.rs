@@ -10,6 +10,7 @@ use crate::pack::{
     Department, GapMethod, Indicator, IndustryFile, LookupMethod, MeasureMethod, ModelFile, ModelMethod, Plan, Regions,
     SequenceMethod, Severity, Source, SustainedMethod, shared,
 };
+use crate::record::Level;
 use jsonschema::Validator;
 use jsonschema::error::ValidationErrorKind as Wrong;
 use schemars::JsonSchema;
@@ -24,7 +25,27 @@ pub(super) const LATER: [&str; 3] = ["trend", "peer", "scorecard"];
 
 /// The schema of a type, with its definitions beside it.
 fn of<T: JsonSchema>() -> Value {
-    SchemaSettings::draft07().into_generator().into_root_schema_for::<T>().to_value()
+    let mut schema = SchemaSettings::draft07().into_generator().into_root_schema_for::<T>().to_value();
+    name_levels(&mut schema);
+    schema
+}
+
+/// A map by level takes the four words only; the derive leaves its keys open.
+fn name_levels(schema: &mut Value) {
+    let words: Vec<&str> = Level::ALL.iter().map(|l| l.word()).collect();
+    let properties = |v: &mut Value| {
+        for name in ["cool_down", "levels"] {
+            if let Some(map) = v.pointer_mut(&format!("/properties/{name}")).and_then(Value::as_object_mut)
+                && map.contains_key("additionalProperties")
+            {
+                map.insert("propertyNames".into(), json!({ "enum": words }));
+            }
+        }
+    };
+    properties(schema);
+    for definition in schema.get_mut("definitions").and_then(Value::as_object_mut).into_iter().flatten() {
+        properties(definition.1);
+    }
 }
 
 fn object(value: &mut Value, key: &str) -> Map<String, Value> {
@@ -126,9 +147,8 @@ impl Judge {
     }
 }
 
-static FORMS: LazyLock<Vec<(Form, Judge)>> = LazyLock::new(|| {
-    Form::ALL.into_iter().filter(|f| *f != Form::Rule).map(|f| (f, Judge::new(schema(f)))).collect()
-});
+static FORMS: LazyLock<Vec<(Form, Judge)>> =
+    LazyLock::new(|| Form::ALL.into_iter().filter(|f| *f != Form::Rule).map(|f| (f, Judge::new(schema(f)))).collect());
 static RULES: LazyLock<Vec<(&str, Judge)>> =
     LazyLock::new(|| KINDS.into_iter().map(|k| (k, Judge::new(kind_schema(k)))).collect());
 

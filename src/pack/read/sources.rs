@@ -14,7 +14,8 @@ pub(super) fn check(meaning: &mut Meaning<'_>) {
     for (path, source) in &typed.sources {
         let topic = source.topic.clone().unwrap_or_else(|| format!("raw.{}", source.name));
         if let Some(first) = topics.insert(topic.clone(), path) {
-            let (en, zh) = (format!("the topic {topic} is already read by {first}"), format!("主题 {topic} 已由 {first} 读取"));
+            let (en, zh) =
+                (format!("the topic {topic} is already read by {first}"), format!("主题 {topic} 已由 {first} 读取"));
             meaning.error((path, "/topic"), "duplicate-topic", &en, &zh, None);
         }
         one(meaning, path, source);
@@ -28,7 +29,8 @@ fn one(meaning: &mut Meaning<'_>, path: &str, source: &Source) {
         return;
     }
     if let Some(kind) = Kind::from_word(&source.name).filter(|k| *k != source.kind) {
-        let en = format!("\"{}\" is the name of a record kind, but the feed is of kind {}", source.name, source.kind.word());
+        let en =
+            format!("\"{}\" is the name of a record kind, but the feed is of kind {}", source.name, source.kind.word());
         let zh = format!("“{}”是记录类型 {} 的名称,不能用于其他类型的来源", source.name, kind.word());
         meaning.error((path, "/name"), "name-taken", &en, &zh, None);
     }
@@ -74,7 +76,8 @@ fn mapped(meaning: &mut Meaning<'_>, path: &str, source: &Source, names: &BTreeS
     for (i, column) in source.columns.iter().enumerate() {
         let at = |field: &str| format!("/columns/{i}/{field}");
         if fields.iter().any(|f| *f.name() == column.name) {
-            let (en, zh) = (format!("the column \"{}\" stands here twice", column.name), format!("列“{}”重复", column.name));
+            let (en, zh) =
+                (format!("the column \"{}\" stands here twice", column.name), format!("列“{}”重复", column.name));
             meaning.error((path, &at("name")), "duplicate-id", &en, &zh, None);
             continue;
         }
@@ -88,7 +91,8 @@ fn mapped(meaning: &mut Meaning<'_>, path: &str, source: &Source, names: &BTreeS
             let known = ["rfc3339", "epoch_seconds", "epoch_millis"];
             if !known.contains(&format.as_str()) && !format.contains('%') {
                 let (en, zh) = (format!("\"{format}\" is no time format"), format!("“{format}”不是时间格式"));
-                let hint = near(format, known).or_else(|| Some("rfc3339, epoch_seconds, epoch_millis, or %Y-%m-%d".into()));
+                let hint =
+                    near(format, known).or_else(|| Some("rfc3339, epoch_seconds, epoch_millis, or %Y-%m-%d".into()));
                 meaning.error((path, &format!("/columns/{i}/format/{n}")), "time-format", &en, &zh, hint);
             }
         }

@@ -118,7 +118,13 @@ pub(super) fn read(text: &str) -> Result<Option<Node>, Vec<Slip>> {
             Ok(event) => event,
             Err(error) => {
                 let at = error.marker().index();
-                slips.push(slip("yaml-syntax", at..at + 1, &format!("this is no YAML: {}", error.info()), "不是有效的 YAML", None));
+                slips.push(slip(
+                    "yaml-syntax",
+                    at..at + 1,
+                    &format!("this is no YAML: {}", error.info()),
+                    "不是有效的 YAML",
+                    None,
+                ));
                 return Err(slips);
             }
         };
