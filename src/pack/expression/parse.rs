@@ -16,10 +16,40 @@ use datafusion_sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan,
 const TEXT_MAX: usize = 8 * 1024;
 /// Tokens, white space not counted.
 const TOKENS_MAX: usize = 500;
-/// Parentheses, CASE and prefix operators inside each other.
-const DEPTH_MAX: usize = 32;
-/// The parser's own guard; above `DEPTH_MAX` because a level of ours may be two of its.
-const PARSER_DEPTH: usize = 80;
+/// Stack that the parser may take, in KB. sqlparser without optimisation (our debug builds) takes tens of KB a level,
+/// measured: parentheses, an operator's right side or a sign 38, a call, CASE, NOT or IN (...) 93. With the levels
+/// below that is at most 1.5 MB of a thread's 2 MB; written by hand, nothing comes near.
+const NESTED_KB_MAX: usize = 1_000;
+const KB_PLAIN: usize = 38;
+const KB_CALL: usize = 93;
+/// The parser's own guard counts every level, also those that no token shows (`a IS DISTINCT FROM a IS DISTINCT ..`).
+const PARSER_DEPTH: usize = 26;
+
+/// Words that begin what is never allowed. They are refused before the parser, which recurses into some of them
+/// without its guard. A column of such a name can be written in double quotes.
+const FORBIDDEN: &[Keyword] = &[
+    Keyword::SELECT,
+    Keyword::WITH,
+    Keyword::EXISTS,
+    Keyword::UNNEST,
+    Keyword::TABLE,
+    Keyword::LATERAL,
+    Keyword::ARRAY,
+    Keyword::STRUCT,
+    Keyword::MAP,
+    Keyword::TUPLE,
+    Keyword::NESTED,
+    Keyword::NULLABLE,
+    Keyword::LOWCARDINALITY,
+    Keyword::PRIOR,
+    Keyword::CONVERT,
+    Keyword::OVERLAY,
+    Keyword::COLLATE,
+    Keyword::OPERATOR,
+    Keyword::CUBE,
+    Keyword::ROLLUP,
+    Keyword::GROUPING,
+];
 
 /// A text and where its lines begin, to turn the parser's line and column into a character offset.
 pub(super) struct Source {
@@ -89,9 +119,7 @@ fn check_tokens(tokens: &[TokenWithSpan], source: &Source) -> Result<(), Express
         let zh = format!("表达式有 {count} 个词和符号,最多 {TOKENS_MAX} 个");
         return Err(ExpressionError::limit(en, zh, None).hint("use IN (...) or a table / 可改用 IN (...)"));
     }
-    let mut open: usize = 0;
-    // Prefix operators nest without parentheses: - - - 1, NOT NOT NOT x.
-    let mut prefixes: usize = 0;
+    let mut nesting = Nesting::default();
     for t in tokens {
         match &t.token {
             Token::Whitespace(Whitespace::SingleLineComment { .. } | Whitespace::MultiLineComment(_)) => {
@@ -104,24 +132,118 @@ fn check_tokens(tokens: &[TokenWithSpan], source: &Source) -> Result<(), Express
             }
             token if is_space(token) => continue,
             Token::Char(c) => return Err(stray(*c, source.place(t.span))),
-            Token::LParen | Token::LBracket | Token::LBrace => {
-                open += 1;
-                prefixes = 0;
+            // The tokenizer takes every non-ASCII character for a letter.
+            Token::Word(w) if w.quote_style.is_none() && w.value.contains(is_typographic) => {
+                let at = w.value.chars().position(is_typographic).unwrap_or(0);
+                let c = w.value.chars().nth(at).unwrap_or('?');
+                let place = source.place(t.span).map(|(start, _)| (start + at, 1));
+                return Err(stray(c, place));
             }
-            Token::RParen | Token::RBracket | Token::RBrace => open = open.saturating_sub(1),
-            Token::Word(w) if w.quote_style.is_none() && w.keyword == Keyword::CASE => open += 1,
-            Token::Word(w) if w.quote_style.is_none() && w.keyword == Keyword::END => open = open.saturating_sub(1),
-            Token::Word(w) if w.quote_style.is_none() && w.keyword == Keyword::NOT => prefixes += 1,
-            Token::Minus | Token::Plus | Token::Tilde | Token::ExclamationMark | Token::AtSign => prefixes += 1,
-            _ => prefixes = 0,
+            Token::Word(w) if w.quote_style.is_none() && FORBIDDEN.contains(&w.keyword) => {
+                return Err(forbidden(w.keyword, &w.value, source.place(t.span)));
+            }
+            token => nesting.step(token),
         }
-        if open + prefixes > DEPTH_MAX {
-            let en = format!("the expression is nested more than {DEPTH_MAX} deep");
-            let zh = format!("表达式嵌套超过 {DEPTH_MAX} 层");
-            return Err(ExpressionError::limit(en, zh, source.place(t.span)));
+        if nesting.kb() > NESTED_KB_MAX {
+            return Err(too_deep(source.place(t.span)));
         }
     }
     Ok(())
+}
+
+fn too_deep(place: Place) -> ExpressionError {
+    let error = ExpressionError::limit("the expression is nested too deep", "表达式嵌套过深", place);
+    error.hint("at most 10 calls, CASE or NOT inside each other, or 25 parentheses / 函数、CASE、NOT 最多嵌套 10 层,括号 25 层")
+}
+
+fn forbidden(keyword: Keyword, word: &str, place: Place) -> ExpressionError {
+    match keyword {
+        Keyword::SELECT | Keyword::WITH | Keyword::EXISTS => {
+            ExpressionError::syntax("a subquery is not allowed in an expression", "表达式中不能使用子查询", place)
+                .hint("read other records through a lookup / 其他记录请用 lookup")
+        }
+        _ => ExpressionError::syntax(
+            format!("{word} is not allowed in an expression"),
+            format!("表达式中不能使用 {word}"),
+            place,
+        ),
+    }
+}
+
+/// What the parser's recursion will cost at a token, judged from the tokens before it.
+#[derive(Default)]
+struct Nesting {
+    levels: Vec<Level>,
+    /// What the present level holds open by itself: signs and NOT before an operand.
+    here: Level,
+    after_word: bool,
+    after_is: bool,
+}
+
+#[derive(Default)]
+struct Level {
+    /// Cost of opening the level.
+    kb: usize,
+    signs: usize,
+    nots: usize,
+    /// BETWEEN whose AND is still to come.
+    betweens: usize,
+    case: bool,
+}
+
+impl Nesting {
+    fn kb(&self) -> usize {
+        let cost = |l: &Level| l.kb + l.signs * KB_PLAIN + l.nots * KB_CALL;
+        self.levels.iter().map(cost).sum::<usize>() + cost(&self.here)
+    }
+
+    fn open(&mut self, kb: usize, case: bool) {
+        let outer = std::mem::replace(&mut self.here, Level { kb, case, ..Level::default() });
+        self.levels.push(outer);
+    }
+
+    fn close(&mut self) {
+        self.here = self.levels.pop().unwrap_or_default();
+        self.here.signs = 0;
+    }
+
+    /// NOT and signs end where an operator that binds less begins.
+    fn settle(&mut self) {
+        (self.here.signs, self.here.nots, self.here.betweens) = (0, 0, 0);
+    }
+
+    fn step(&mut self, token: &Token) {
+        let keyword = match token {
+            Token::Word(w) if w.quote_style.is_none() => w.keyword,
+            _ => Keyword::NoKeyword,
+        };
+        match token {
+            Token::LParen => self.open(if self.after_word { KB_CALL } else { KB_PLAIN }, false),
+            Token::LBracket | Token::LBrace => self.open(KB_CALL, false),
+            Token::RParen | Token::RBracket | Token::RBrace => self.close(),
+            Token::Comma => self.settle(),
+            Token::Minus | Token::Plus | Token::Tilde | Token::ExclamationMark | Token::AtSign => self.here.signs += 1,
+            _ => match keyword {
+                Keyword::CASE => self.open(KB_CALL, true),
+                Keyword::END if self.here.case => self.close(),
+                Keyword::OR | Keyword::WHEN | Keyword::THEN | Keyword::ELSE => self.settle(),
+                Keyword::BETWEEN => self.here.betweens += 1,
+                Keyword::AND if self.here.betweens > 0 => self.here.betweens -= 1,
+                Keyword::AND => self.settle(),
+                // IS NOT NULL opens nothing; of `x NOT IN` and the like one too many is counted until the next AND.
+                Keyword::NOT if !self.after_is => self.here.nots += 1,
+                Keyword::INTERVAL => self.here.signs += 1,
+                _ => self.here.signs = 0,
+            },
+        }
+        self.after_word = matches!(token, Token::Word(_));
+        self.after_is = keyword == Keyword::IS;
+    }
+}
+
+/// Full-width signs, Chinese punctuation and curly quotes: what an input method writes by mistake.
+fn is_typographic(c: char) -> bool {
+    matches!(c, '\u{ff01}'..='\u{ff0f}' | '\u{ff1a}'..='\u{ff20}' | '\u{2018}'..='\u{201f}' | '\u{3000}'..='\u{3002}' | '\u{200b}'..='\u{200f}' | '\u{a0}' | '\u{feff}')
 }
 
 fn stray(c: char, place: Place) -> ExpressionError {
@@ -133,26 +255,26 @@ fn stray(c: char, place: Place) -> ExpressionError {
     match c {
         '\u{ff08}' | '\u{ff09}' => error.hint("write half-width parentheses ( ) / 请改用半角括号"),
         '\u{ff0c}' | '\u{3001}' => error.hint("write a half-width comma , / 请改用半角逗号"),
-        '\u{2018}' | '\u{2019}' | '\u{201c}' | '\u{201d}' => error.hint("write straight quotes 'text' / 请改用半角单引号"),
+        '\u{2018}'..='\u{201f}' => error.hint("write straight quotes 'text' / 请改用半角单引号"),
         '\u{ff1d}' | '\u{ff1e}' | '\u{ff1c}' => error.hint("write half-width signs = > < / 请改用半角符号"),
-        '\u{3000}' => error.hint("write a half-width space / 请改用半角空格"),
+        '\u{3000}' | '\u{a0}' => error.hint("write a half-width space / 请改用半角空格"),
         _ => error,
     }
 }
 
 fn parser_error(error: &ParserError, source: &Source, last: Option<Span>) -> ExpressionError {
     match error {
-        ParserError::RecursionLimitExceeded => ExpressionError::limit(
-            format!("the expression is nested more than {DEPTH_MAX} deep"),
-            format!("表达式嵌套超过 {DEPTH_MAX} 层"),
-            None,
-        ),
+        ParserError::RecursionLimitExceeded => too_deep(None),
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => {
             let (what, place) = match text.rsplit_once(" at Line: ") {
-                Some((what, at)) => (what, at.split_once(", Column: ").and_then(|(line, column)| {
-                    let location = Location { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? };
-                    source.offset(location).map(|start| (start, 1))
-                })),
+                Some((what, at)) => (
+                    what,
+                    at.split_once(", Column: ").and_then(|(line, column)| {
+                        let location =
+                            Location { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? };
+                        source.offset(location).map(|start| (start, 1))
+                    }),
+                ),
                 None => (text.as_str(), None),
             };
             let place = place.or_else(|| last.and_then(|span| source.place(span)));

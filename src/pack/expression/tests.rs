@@ -100,7 +100,7 @@ fn expressions_give_these_rows() {
         (Want::Number, "value", "12.5 | null | null", 1),
         (Want::Number, "value * 2 + 1", "26.0 | null | null", 1),
         (Want::Number, "1 / 2", "0.5 | 0.5 | 0.5", 0),
-        (Want::Number, "n / 2", "3.5 | 4611686018427387904.0 | null", 0),
+        (Want::Number, "n / 2", "3.5 | 4.611686018427388e18 | null", 0),
         (Want::Number, "n / zero", "null | null | null", 2),
         (Want::Number, "n % zero", "null | null | null", 2),
         (Want::Number, "value % zero", "null | null | null", 2),
@@ -162,7 +162,12 @@ fn expressions_give_these_rows() {
         (Want::Any, "valid_to + 2", "2026-03-02 | 1970-01-03 | null", 0),
         (Want::Any, "local_date(occurred_at) - valid_to", "1 | 0 | null", 0),
         (Want::Time, "valid_to", "2026-02-28T00:00:00+08:00 | 1970-01-01T00:00:00+08:00 | null", 0),
-        (Want::Time, "valid_to + INTERVAL '36 hours'", "2026-03-01T12:00:00+08:00 | 1970-01-02T12:00:00+08:00 | null", 0),
+        (
+            Want::Time,
+            "valid_to + INTERVAL '36 hours'",
+            "2026-03-01T12:00:00+08:00 | 1970-01-02T12:00:00+08:00 | null",
+            0,
+        ),
         (Want::Any, "CAST(name AS int)", "null | null | null", 2),
         (Want::Any, "TRY_CAST(name AS int)", "null | null | null", 0),
         (Want::Any, "n::text", "7 | 9223372036854775807 | null", 0),
@@ -186,8 +191,18 @@ fn expressions_give_these_rows() {
         (Want::Any, "extract(hour from occurred_at)", "8 | 8 | null", 0),
         (Want::Any, "extract(year from valid_to)", "2026 | 1970 | null", 0),
         (Want::Any, "date_part('isodow', occurred_at)", "7 | 4 | null", 0),
-        (Want::Time, "date_trunc('week', occurred_at)", "2026-02-23T00:00:00+08:00 | 1969-12-29T00:00:00+08:00 | null", 0),
-        (Want::Time, "date_trunc('quarter', occurred_at)", "2026-01-01T00:00:00+08:00 | 1970-01-01T00:00:00+08:00 | null", 0),
+        (
+            Want::Time,
+            "date_trunc('week', occurred_at)",
+            "2026-02-23T00:00:00+08:00 | 1969-12-29T00:00:00+08:00 | null",
+            0,
+        ),
+        (
+            Want::Time,
+            "date_trunc('quarter', occurred_at)",
+            "2026-01-01T00:00:00+08:00 | 1970-01-01T00:00:00+08:00 | null",
+            0,
+        ),
         (Want::Any, "local_hour(occurred_at)", "8 | 8 | null", 0),
         (Want::Any, "local_weekday(occurred_at)", "7 | 4 | null", 0),
         (Want::Time, "make_time(valid_to, n, 0)", "2026-02-28T07:00:00+08:00 | null | null", 1),
@@ -216,7 +231,7 @@ fn expressions_give_these_rows() {
         (Want::Text, "regexp_replace(name, '([0-9]+)', '<$1>')", "海曲路 <12> 号饭店 |  | null", 0),
         (Want::Number, "ln(zero)", "null | null | null", 2),
         (Want::Number, "sqrt(-n)", "null | null | null", 2),
-        (Want::Number, "power(n, 20)", "79792266297612000.0 | * | null", 0),
+        (Want::Number, "power(n, 20)", "7.9792266297612e16 | null | null", 1),
         (Want::Number, "exp(n)", "1096.6331584284585 | null | null", 1),
         (Want::Number, "round(value, 0)", "13.0 | null | null", 1),
         (Want::Number, "round(2.345, n)", "2.345 | null | null", 1),
@@ -309,11 +324,12 @@ fn refused_with_a_code_a_hint_and_a_place() {
         ("n IN (SELECT 1)", "sql-syntax", "", None),
         ("EXISTS (SELECT 1)", "sql-syntax", "subquery", None),
         ("SELECT 1", "sql-syntax", "", None),
-        ("1; DROP TABLE x", "sql-syntax", ";", Some((1, 1))),
+        ("1; DROP x", "sql-syntax", ";", Some((1, 1))),
         ("ok, ok", "sql-syntax", ",", Some((2, 1))),
         ("ok AS x", "sql-syntax", "AS", Some((3, 2))),
         ("ok -- AND false", "sql-syntax", "comment", Some((3, 12))),
         ("ok /* x */ AND ok", "sql-syntax", "comment", None),
+        ("NOT a", "sql-column", "", Some((4, 1))),
         ("ok /* open", "sql-syntax", "", None),
         ("", "sql-syntax", "empty", None),
         ("   \n ", "sql-syntax", "empty", None),
@@ -321,8 +337,8 @@ fn refused_with_a_code_a_hint_and_a_place() {
         ("(n > 1", "sql-syntax", "", None),
         ("n > 1)", "sql-syntax", ")", Some((5, 1))),
         ("name = 'open", "sql-syntax", "", None),
-        ("name = “x”", "sql-syntax", "straight quotes", Some((7, 1))),
-        ("length(name) > 1", "sql-syntax", "half-width", Some((6, 1))),
+        ("name = \u{201c}x\u{201d}", "sql-syntax", "straight quotes", Some((7, 1))),
+        ("length\u{ff08}name\u{ff09} > 1", "sql-syntax", "half-width", Some((6, 1))),
         ("$1 > 1", "sql-syntax", "literal", None),
         ("? > 1", "sql-syntax", "", None),
         (":x > 1", "sql-syntax", "", None),
@@ -384,7 +400,11 @@ fn refused_with_a_code_a_hint_and_a_place() {
             Ok(_) => wrong.push(format!("{text} was accepted")),
             Err(e) => {
                 let all = format!("{} {}", e.message, e.hint.clone().unwrap_or_default());
-                if e.code != *code || !all.contains(word) || (place.is_some() && e.span != *place) || e.message_zh.is_empty() {
+                if e.code != *code
+                    || !all.contains(word)
+                    || (place.is_some() && e.span != *place)
+                    || e.message_zh.is_empty()
+                {
                     wrong.push(format!("{text}: {e:?}"));
                 }
             }
@@ -393,7 +413,7 @@ fn refused_with_a_code_a_hint_and_a_place() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// On a thread with the usual 2 MB, in a debug build.
+/// On a thread with three quarters of the usual 2 MB, in a debug build: the caller has some frames of its own.
 #[test]
 fn huge_and_deep_texts_are_refused_quickly_without_exhausting_the_stack() {
     let texts = [
@@ -425,12 +445,35 @@ fn huge_and_deep_texts_are_refused_quickly_without_exhausting_the_stack() {
         "/*".repeat(400),
         "tags[".repeat(200),
         "n NOT ".repeat(200),
+        "n = NOT ".repeat(160) + "n",
+        "n BETWEEN 1 AND NOT ".repeat(90) + "ok",
+        "ok IS DISTINCT FROM ".repeat(120) + "ok",
+        "abs(n IS DISTINCT FROM ".repeat(15) + "n",
+        format!("CAST(n AS {}", "ARRAY<".repeat(200)),
+        format!("CAST(n AS {}", "STRUCT<a ".repeat(200)),
+        "ARRAY<".repeat(200),
+        "(SELECT ".repeat(100),
+        "n IN (".repeat(60) + "n",
+        "n LIKE ".repeat(200) + "n",
+        "n AT TIME ZONE ".repeat(120) + "n",
+        "n = ANY(".repeat(60) + "n",
+        "CAST(n AS numeric(".repeat(50),
+        "n OVER (PARTITION BY ".repeat(60),
+        "abs(n) OVER (PARTITION BY ".repeat(60),
+        "abs(n ORDER BY ".repeat(60),
+        "ROW(".repeat(60),
+        "n COLLATE ".repeat(100),
+        "EXTRACT(year FROM ".repeat(60),
+        "n IS JSON ".repeat(100),
+        "{d ".repeat(100),
+        "f(x => ".repeat(60),
+        "n::numeric[".repeat(100),
     ];
     for text in texts {
         let shown: String = text.chars().take(30).collect();
         let started = std::time::Instant::now();
         let answer = std::thread::Builder::new()
-            .stack_size(2 << 20)
+            .stack_size(3 << 19)
             .spawn(move || Expression::compile(&text, &batch().schema(), Want::Bool).map(|_| ()))
             .unwrap()
             .join()
@@ -443,23 +486,24 @@ fn huge_and_deep_texts_are_refused_quickly_without_exhausting_the_stack() {
 /// The largest shapes that are accepted also fit the stack, when compiled, evaluated and dropped.
 #[test]
 fn texts_at_the_limits_compile_and_run_on_a_small_stack() {
-    let nested = (0..30).fold("n".to_owned(), |inner, _| format!("({inner} + 1)"));
+    let nested = (0..22).fold("n".to_owned(), |inner, _| format!("({inner} + 1)"));
     let texts = [
         vec!["n = 1"; 120].join(" OR "),
         vec!["ok"; 249].join(" AND "),
         vec!["n"; 45].join("+") + " > 1",
         format!("{nested} > 1"),
-        "NOT ".repeat(31) + "ok",
-        "abs(".repeat(31) + "value" + &")".repeat(31) + " > 1",
-        (0..15).fold("ok".to_owned(), |inner, _| format!("CASE WHEN {inner} THEN ok ELSE ok END")),
-        (0..15).fold("n".to_owned(), |inner, _| format!("coalesce(nullif({inner}, 3), 1)")) + " > 1",
+        "NOT ".repeat(10) + "ok",
+        "abs(".repeat(10) + "value" + &")".repeat(10) + " > 1",
+        "(".repeat(25) + "ok" + &")".repeat(25),
+        (0..10).fold("ok".to_owned(), |inner, _| format!("CASE WHEN {inner} THEN ok ELSE ok END")),
+        (0..5).fold("n".to_owned(), |inner, _| format!("coalesce(nullif({inner}, 3), 1)")) + " > 1",
         format!("n IN ({})", (0..240).map(|i| i.to_string()).collect::<Vec<_>>().join(",")),
         vec!["name"; 100].join(" || ") + " = 'x'",
     ];
     for text in texts {
         let shown: String = text.chars().take(60).collect();
         let rows = std::thread::Builder::new()
-            .stack_size(2 << 20)
+            .stack_size(3 << 19)
             .spawn(move || compile(&text, Want::Bool).evaluate(&batch()).array.len())
             .unwrap()
             .join()
@@ -470,8 +514,8 @@ fn texts_at_the_limits_compile_and_run_on_a_small_stack() {
 
 #[test]
 fn every_column_of_every_kind_can_be_read_by_its_plain_name() {
-    for kind in Kind::ALL {
-        let all: Vec<_> = columns(*kind).into_iter().collect();
+    for kind in Kind::OUTSIDE.into_iter().chain([Kind::Signal, Kind::Value]) {
+        let all = columns(kind);
         let schema = Schema::new(all.iter().map(|c| c.field()).collect::<Vec<_>>());
         for column in all {
             let text = format!("{} IS NOT NULL", column.name);
@@ -522,7 +566,8 @@ fn columns_of_other_arrow_types_read_like_ours() {
 #[test]
 fn a_batch_without_the_columns_gives_nulls_and_counts_them() {
     let expression = compile("value > 1", Want::Bool);
-    let other = RecordBatch::try_from_iter([("value", Arc::new(StringArray::from(vec!["x", "y"])) as ArrayRef)]).unwrap();
+    let other =
+        RecordBatch::try_from_iter([("value", Arc::new(StringArray::from(vec!["x", "y"])) as ArrayRef)]).unwrap();
     let got = expression.evaluate(&other);
     assert_eq!((show(&got.array).as_str(), got.failed), ("null | null", 2));
 }
@@ -531,7 +576,8 @@ fn a_batch_without_the_columns_gives_nulls_and_counts_them() {
 fn texts_that_would_grow_without_bound_are_null() {
     let schema = Arc::new(Schema::new(vec![Field::new("t", DataType::Utf8, true)]));
     let long = "a".repeat(2_000);
-    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(StringArray::from(vec![long.as_str(), "a"]))]).unwrap();
+    let batch =
+        RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(StringArray::from(vec![long.as_str(), "a"]))]).unwrap();
     for text in [
         format!("length(replace(replace(t, 'a', '{0}'), 'a', '{0}'))", "a".repeat(100)),
         format!("length(regexp_replace(t, 'a', '{}'))", "b".repeat(200)),
@@ -573,7 +619,9 @@ proptest! {
 
     #[test]
     fn arbitrary_text_never_panics(text in "\\PC{0,80}") {
-        prop_assert!(Expression::compile(&text, &batch().schema(), Want::Any).is_ok_and(|e| e.evaluate(&batch()).array.len() == 3) || true);
+        if let Ok(expression) = Expression::compile(&text, &batch().schema(), Want::Any) {
+            prop_assert_eq!(expression.evaluate(&batch()).array.len(), 3);
+        }
     }
 
     #[test]
