@@ -246,10 +246,6 @@ impl Decoder {
         })
     }
 
-    pub(super) fn inputs(&self) -> &[Input] {
-        &self.inputs
-    }
-
     /// Names that no column lists, with their number since the last call.
     pub(super) fn take_unlisted(&mut self) -> BTreeMap<String, u64> {
         let mut all = BTreeMap::new();

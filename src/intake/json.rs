@@ -79,11 +79,6 @@ impl<'a> Scanner<'a> {
         self.bytes().get(self.at).copied()
     }
 
-    /// Consumes one byte that was peeked.
-    pub(super) fn step(&mut self) {
-        self.at += 1;
-    }
-
     /// True when only white space is left.
     pub(super) fn finished(&mut self) -> bool {
         self.peek().is_none()

@@ -81,7 +81,8 @@ mod tests {
     fn codes_that_look_alike_become_one() {
         for (text, expected) in [
             ("valve-12", Some(("valve-12", false))),
-            ("  valve-12\t", None),
+            ("  valve-12\t", Some(("valve-12", false))),
+            ("valve\t12", None),
             ("  valve-12 ", Some(("valve-12", false))),
             ("valve\u{200b}-12", Some(("valve-12", true))),
             ("\u{feff}valve-12", Some(("valve-12", true))),
