@@ -86,7 +86,7 @@ mod tests {
             ("  valve-12 ", Some(("valve-12", false))),
             ("valve\u{200b}-12", Some(("valve-12", true))),
             ("\u{feff}valve-12", Some(("valve-12", true))),
-            ("valve-12\u{a0}", Some(("valve-12", true))),
+            ("valve-12\u{a0}", Some(("valve-12", false))),
             ("ｖａｌｖｅ－１２", Some(("valve-12", true))),
             ("阀门-12", Some(("阀门-12", false))),
             ("valve\u{0}12", None),

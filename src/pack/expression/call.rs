@@ -4,7 +4,9 @@
 //! Not here: which operations there are (`functions`, `lower`).
 
 use super::class::Class;
-use arrow::array::{Array, ArrayRef, BooleanArray, ListArray, PrimitiveArray, StringArray, StringBuilder, downcast_array};
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, ListArray, PrimitiveArray, StringArray, StringBuilder, downcast_array,
+};
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Float64Type, Schema, TimestampMillisecondType};
 use arrow::record_batch::RecordBatch;
 use datafusion_common::Result;

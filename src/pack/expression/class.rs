@@ -130,9 +130,7 @@ pub(super) fn castable(from: Class, to: Class) -> bool {
 
 /// The cast of a call: its class and whether failures count are prepared.
 pub(super) fn cast(inputs: &Inputs<'_>) -> ArrayRef {
-    let &Prepared::Cast(from, counted) = inputs.prepared else {
-        unreachable!("a cast is compiled with its class")
-    };
+    let &Prepared::Cast(from, counted) = inputs.prepared else { unreachable!("a cast is compiled with its class") };
     cast_array(&inputs.full(0), from, inputs.returns, counted)
 }
 
@@ -194,14 +192,13 @@ fn map_text<T, A: FromIterator<Option<T>> + Array + 'static>(
 
 /// Brings a column of another Arrow type (32-bit numbers, dictionaries, other time units) to its class.
 pub(super) fn normal(inputs: &Inputs<'_>) -> ArrayRef {
-    let &Prepared::Cast(class, counted) = inputs.prepared else {
-        unreachable!("a cast is compiled with its class")
-    };
+    let &Prepared::Cast(class, counted) = inputs.prepared else { unreachable!("a cast is compiled with its class") };
     let array = inputs.full(0);
     match array.data_type() {
         // A time without a zone is an instant in UTC here: a source with local times says so in its mapping.
         DataType::Timestamp(_, None) => {
-            let utc = cast_array(&array, class, &DataType::Timestamp(arrow::datatypes::TimeUnit::Millisecond, None), counted);
+            let utc =
+                cast_array(&array, class, &DataType::Timestamp(arrow::datatypes::TimeUnit::Millisecond, None), counted);
             let times = TimestampMillisecondArray::from(utc.to_data());
             Arc::new(times.with_data_type(inputs.returns.clone()))
         }

@@ -56,12 +56,7 @@ pub(super) struct Lowered {
 }
 
 /// Turns a tree into typed operations whose result fits the place that asks.
-pub(super) fn lower(
-    tree: &Expr,
-    source: &Source,
-    schema: &Schema,
-    want: Want,
-) -> Result<Lowered, ExpressionError> {
+pub(super) fn lower(tree: &Expr, source: &Source, schema: &Schema, want: Want) -> Result<Lowered, ExpressionError> {
     let mut lowering = Lowering { schema, source, columns: BTreeSet::new(), depth: 0 };
     let value = lowering.expr(tree)?;
     let value = lowering.wanted(value, want)?;
@@ -213,8 +208,10 @@ impl Lowering<'_> {
                     .hint("read other records through a lookup / 其他记录请用 lookup"))
             }
             Expr::Wildcard(_) | Expr::QualifiedWildcard(..) => Err(not_allowed("*", "星号", None)),
-            Expr::AtTimeZone { .. } => Err(not_allowed("AT TIME ZONE", " AT TIME ZONE", None)
-                .hint("all times are at +08:00 / 时间一律为 +08:00")),
+            Expr::AtTimeZone { .. } => {
+                Err(not_allowed("AT TIME ZONE", " AT TIME ZONE", None)
+                    .hint("all times are at +08:00 / 时间一律为 +08:00"))
+            }
             Expr::Like { .. } | Expr::ILike { .. } => {
                 Err(not_allowed("LIKE with ANY or ESCAPE", "带 ANY 或 ESCAPE 的 LIKE", None))
             }
@@ -241,7 +238,11 @@ impl Lowering<'_> {
         let ty = self.schema.field(index).data_type();
         let Some(class) = Class::of(ty) else {
             let (en, zh) = (format!("column \"{name}\" has type {ty}"), format!("列“{name}”的类型是 {ty}"));
-            return Err(ExpressionError::ty(format!("{en}, which expressions cannot read"), format!("{zh},无法读取"), place));
+            return Err(ExpressionError::ty(
+                format!("{en}, which expressions cannot read"),
+                format!("{zh},无法读取"),
+                place,
+            ));
         };
         self.columns.insert(index);
         let expr: Arc<dyn PhysicalExpr> = Arc::new(df::Column::new(name, index));
@@ -284,9 +285,7 @@ impl Lowering<'_> {
                     }
                 },
             },
-            Value::SingleQuotedString(text) => {
-                self.literal(ScalarValue::Utf8(Some(text.clone())), Class::Text, place)
-            }
+            Value::SingleQuotedString(text) => self.literal(ScalarValue::Utf8(Some(text.clone())), Class::Text, place),
             Value::Boolean(b) => self.literal(ScalarValue::Boolean(Some(*b)), Class::Bool, place),
             Value::Null => self.literal(ScalarValue::Null, Class::Null, place),
             _ => return Err(not_allowed("this literal", "此种字面量", place).hint("write 'text' / 文本写作 'text'")),
@@ -404,7 +403,8 @@ impl Lowering<'_> {
             | BinaryOperator::Divide
             | BinaryOperator::Modulo => return self.arithmetic(op, left, right),
             _ => {
-                let error = not_allowed(&format!("the operator {op}"), &format!("运算符 {op} "), join(left.place, right.place));
+                let error =
+                    not_allowed(&format!("the operator {op}"), &format!("运算符 {op} "), join(left.place, right.place));
                 return Err(match op {
                     BinaryOperator::PGRegexMatch | BinaryOperator::PGRegexIMatch => {
                         error.hint("use regexp_like(text, 'pattern') / 请用 regexp_like")
@@ -476,8 +476,9 @@ impl Lowering<'_> {
             return Ok(self.null(Class::Bool, place));
         }
         let items = values.into_iter().map(|v| v.expr).collect();
-        let expr = df::in_list(value.expr, items, &negated, self.schema)
-            .map_err(|e| ExpressionError::ty(e.strip_backtrace(), format!("类型不符:{}", e.strip_backtrace()), place))?;
+        let expr = df::in_list(value.expr, items, &negated, self.schema).map_err(|e| {
+            ExpressionError::ty(e.strip_backtrace(), format!("类型不符:{}", e.strip_backtrace()), place)
+        })?;
         Ok(self.fold(expr, Class::Bool, literal, place))
     }
 
@@ -529,8 +530,9 @@ impl Lowering<'_> {
         let base = operand.and_then(|_| conditions.next());
         let mut results = results.into_iter().map(|r| r.expr);
         let pairs: Vec<_> = conditions.zip(results.by_ref()).collect();
-        let expr = df::case(base, pairs, results.next())
-            .map_err(|e| ExpressionError::ty(e.strip_backtrace(), format!("类型不符:{}", e.strip_backtrace()), place))?;
+        let expr = df::case(base, pairs, results.next()).map_err(|e| {
+            ExpressionError::ty(e.strip_backtrace(), format!("类型不符:{}", e.strip_backtrace()), place)
+        })?;
         Ok(self.fold(expr, class, literal, place))
     }
 
@@ -550,8 +552,9 @@ impl Lowering<'_> {
                 return Ok(self.call("+", run, vec![left, right], Date, Prepared::Nothing));
             }
             (Time | Date, Time | Date) if minus => {
-                return Err(ExpressionError::ty("times are not subtracted with -", "时间不能直接相减", place)
-                    .hint("use days_between(from, to) or hours_between(from, to) / 请用 days_between 或 hours_between"));
+                return Err(ExpressionError::ty("times are not subtracted with -", "时间不能直接相减", place).hint(
+                    "use days_between(from, to) or hours_between(from, to) / 请用 days_between 或 hours_between",
+                ));
             }
             _ => {}
         }
@@ -745,8 +748,11 @@ impl Lowering<'_> {
 
     fn mismatch(&self, value: &Typed, wanted: Class) -> ExpressionError {
         let ((is, is_zh), (want, want_zh)) = (value.class.words(), wanted.words());
-        let error =
-            ExpressionError::ty(format!("this is {is}, not {want}"), format!("此处是{is_zh},应为{want_zh}"), value.place);
+        let error = ExpressionError::ty(
+            format!("this is {is}, not {want}"),
+            format!("此处是{is_zh},应为{want_zh}"),
+            value.place,
+        );
         match (value.class, wanted) {
             (Class::Text, Class::Int | Class::Decimal | Class::Float) => {
                 error.hint("use text_number(text) or json_number(column, 'a.b') / 请用 text_number 或 json_number")
@@ -758,7 +764,9 @@ impl Lowering<'_> {
             (Class::Int | Class::Float | Class::Decimal, Class::Bool) => {
                 error.hint("compare it: column > 0 / 请写成比较式")
             }
-            (Class::List, _) => error.hint("use list_contains(column, 'x') or list_length(column) / 请用 list_contains"),
+            (Class::List, _) => {
+                error.hint("use list_contains(column, 'x') or list_length(column) / 请用 list_contains")
+            }
             _ => error,
         }
     }
@@ -803,7 +811,12 @@ impl Lowering<'_> {
             "BOOLEAN" | "BOOL" => Class::Bool,
             "INT" | "INTEGER" | "BIGINT" => Class::Int,
             "DOUBLE" | "DOUBLE PRECISION" | "FLOAT" | "REAL" => Class::Float,
-            "DECIMAL" | "NUMERIC" if matches!(written.replace(' ', "").as_str(), "DECIMAL" | "NUMERIC" | "DECIMAL(18,2)" | "NUMERIC(18,2)") => {
+            "DECIMAL" | "NUMERIC"
+                if matches!(
+                    written.replace(' ', "").as_str(),
+                    "DECIMAL" | "NUMERIC" | "DECIMAL(18,2)" | "NUMERIC(18,2)"
+                ) =>
+            {
                 Class::Decimal
             }
             "TEXT" | "VARCHAR" | "STRING" if !written.contains('(') => Class::Text,

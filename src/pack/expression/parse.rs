@@ -133,7 +133,9 @@ fn stray(c: char, place: Place) -> ExpressionError {
     match c {
         '\u{ff08}' | '\u{ff09}' => error.hint("write half-width parentheses ( ) / 请改用半角括号"),
         '\u{ff0c}' | '\u{3001}' => error.hint("write a half-width comma , / 请改用半角逗号"),
-        '\u{2018}' | '\u{2019}' | '\u{201c}' | '\u{201d}' => error.hint("write straight quotes 'text' / 请改用半角单引号"),
+        '\u{2018}' | '\u{2019}' | '\u{201c}' | '\u{201d}' => {
+            error.hint("write straight quotes 'text' / 请改用半角单引号")
+        }
         '\u{ff1d}' | '\u{ff1e}' | '\u{ff1c}' => error.hint("write half-width signs = > < / 请改用半角符号"),
         '\u{3000}' => error.hint("write a half-width space / 请改用半角空格"),
         _ => error,
@@ -149,10 +151,14 @@ fn parser_error(error: &ParserError, source: &Source, last: Option<Span>) -> Exp
         ),
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => {
             let (what, place) = match text.rsplit_once(" at Line: ") {
-                Some((what, at)) => (what, at.split_once(", Column: ").and_then(|(line, column)| {
-                    let location = Location { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? };
-                    source.offset(location).map(|start| (start, 1))
-                })),
+                Some((what, at)) => (
+                    what,
+                    at.split_once(", Column: ").and_then(|(line, column)| {
+                        let location =
+                            Location { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? };
+                        source.offset(location).map(|start| (start, 1))
+                    }),
+                ),
                 None => (text.as_str(), None),
             };
             let place = place.or_else(|| last.and_then(|span| source.place(span)));

@@ -36,9 +36,7 @@ const AMOUNT_MAX: i128 = 10_i128.pow(18) - 1;
 
 fn decimals(inputs: &Inputs<'_>, op: fn(i128, i128) -> Option<i128>) -> ArrayRef {
     let (a, b) = (inputs.lane::<arrow::array::Decimal128Array>(0), inputs.lane::<arrow::array::Decimal128Array>(1));
-    inputs.make::<Decimal128Type>(|row| {
-        op(a.get(row)?, b.get(row)?).filter(|x| x.abs() <= AMOUNT_MAX).or_else(failed)
-    })
+    inputs.make::<Decimal128Type>(|row| op(a.get(row)?, b.get(row)?).filter(|x| x.abs() <= AMOUNT_MAX).or_else(failed))
 }
 
 fn floats(inputs: &Inputs<'_>, op: impl Fn(f64, f64) -> f64 + Copy) -> ArrayRef {

@@ -8,8 +8,7 @@ use crate::record::{Millis, time};
 use arrow::array::ArrayRef;
 use arrow::datatypes::{Int64Type, TimestampMillisecondType};
 
-const PARTS: &[&str] =
-    &["year", "quarter", "month", "day", "hour", "minute", "second", "isodow", "doy", "epoch"];
+const PARTS: &[&str] = &["year", "quarter", "month", "day", "hour", "minute", "second", "isodow", "doy", "epoch"];
 
 /// EXTRACT(part FROM time) is the same.
 pub(super) const DATE_PART: Function = Function {

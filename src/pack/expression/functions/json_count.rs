@@ -40,7 +40,12 @@ fn passes(filter: Option<&Filter>, element: &Value, row: usize) -> bool {
 }
 
 /// A filter is a pair: a key without its value is a slip.
-fn paired(found: usize, alone: usize, doc: &FunctionDoc, place: crate::pack::expression::error::Place) -> Result<(), ExpressionError> {
+fn paired(
+    found: usize,
+    alone: usize,
+    doc: &FunctionDoc,
+    place: crate::pack::expression::error::Place,
+) -> Result<(), ExpressionError> {
     if found == alone {
         let (en, zh) = ("the key has no value beside it", "缺少与键相配的值");
         return Err(ExpressionError::ty(en, zh, place).hint(doc.signature));

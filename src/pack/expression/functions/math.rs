@@ -78,7 +78,12 @@ pub(super) const ROUND: Function = Function {
         meaning_en: "rounded half away from zero, to -9 to 9 digits behind the point",
         example: "round(2.345, 1) = 2.3",
     },
-    form: Form::Fixed { params: &[Param::Number, Param::Int], optional: 1, returns: Class::Float, run: |i| scaled(i, f64::round) },
+    form: Form::Fixed {
+        params: &[Param::Number, Param::Int],
+        optional: 1,
+        returns: Class::Float,
+        run: |i| scaled(i, f64::round),
+    },
 };
 
 pub(super) const TRUNC: Function = Function {
@@ -89,7 +94,12 @@ pub(super) const TRUNC: Function = Function {
         meaning_en: "cut towards zero, to -9 to 9 digits behind the point",
         example: "trunc(-2.9) = -2",
     },
-    form: Form::Fixed { params: &[Param::Number, Param::Int], optional: 1, returns: Class::Float, run: |i| scaled(i, f64::trunc) },
+    form: Form::Fixed {
+        params: &[Param::Number, Param::Int],
+        optional: 1,
+        returns: Class::Float,
+        run: |i| scaled(i, f64::trunc),
+    },
 };
 
 fn scaled(inputs: &Inputs<'_>, op: fn(f64) -> f64) -> ArrayRef {

@@ -176,9 +176,11 @@ const AGGREGATES: &[&str] =
 
 /// The error for a name that is not on the list.
 pub(super) fn unknown(name: &str, place: Place) -> ExpressionError {
-    let error = ExpressionError::new("sql-function", format!("no function \"{name}\""), format!("没有函数“{name}”"), place);
+    let error =
+        ExpressionError::new("sql-function", format!("no function \"{name}\""), format!("没有函数“{name}”"), place);
     if CLOCKS.contains(&name) {
-        return error.hint("there is no clock in an expression; use occurred_at / 表达式中没有当前时间,请用 occurred_at");
+        return error
+            .hint("there is no clock in an expression; use occurred_at / 表达式中没有当前时间,请用 occurred_at");
     }
     if RANDOM.contains(&name) {
         return error.hint("the same record must always give the same result / 同一记录必须得到同一结果");
@@ -241,8 +243,11 @@ impl Param {
                 match self {
                     Param::Word(words) if !words.contains(&text) => {
                         let en = format!("'{text}' is not one of {}", words.join(", "));
-                        return Err(ExpressionError::ty(en, format!("'{text}' 不在可选值之内"), place)
-                            .hint(format!("{} / 可选: {}", words.join(", "), words.join("、"))));
+                        return Err(ExpressionError::ty(en, format!("'{text}' 不在可选值之内"), place).hint(format!(
+                            "{} / 可选: {}",
+                            words.join(", "),
+                            words.join("、")
+                        )));
                     }
                     Param::Regex => *prepared = Prepared::Regex(Box::new(compile_regex(text, place)?)),
                     _ => {}
@@ -260,12 +265,10 @@ fn compile_regex(pattern: &str, place: Place) -> Result<regex::Regex, Expression
     }
     regex::RegexBuilder::new(pattern).size_limit(REGEX_MAX).dfa_size_limit(REGEX_MAX).nest_limit(50).build().map_err(
         |e| match e {
-            regex::Error::CompiledTooBig(_) => ExpressionError::limit(
-                "the pattern takes too much memory",
-                "模式占用内存过多",
-                place,
-            )
-            .hint("make the repetitions smaller / 请减小重复次数"),
+            regex::Error::CompiledTooBig(_) => {
+                ExpressionError::limit("the pattern takes too much memory", "模式占用内存过多", place)
+                    .hint("make the repetitions smaller / 请减小重复次数")
+            }
             other => ExpressionError::syntax(format!("the pattern is not valid: {other}"), "正则表达式有误", place),
         },
     )

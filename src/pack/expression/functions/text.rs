@@ -46,7 +46,8 @@ fn each(inputs: &Inputs<'_>, op: fn(&str) -> String) -> ArrayRef {
     inputs.make_text(|row| text.get(row).map(op))
 }
 
-pub(super) const TRIM: Function = trimming("trim", "trim(text [, characters]) -> text", "trim('  a ') = 'a'", |i| trimmed(i, true, true));
+pub(super) const TRIM: Function =
+    trimming("trim", "trim(text [, characters]) -> text", "trim('  a ') = 'a'", |i| trimmed(i, true, true));
 pub(super) const BTRIM: Function =
     trimming("btrim", "btrim(text [, characters]) -> text", "btrim('xax', 'x') = 'a'", |i| trimmed(i, true, true));
 pub(super) const LTRIM: Function =
@@ -361,7 +362,13 @@ pub(super) const CONCAT: Function = Function {
 
 /// The operator `||`; its name is its sign, and it is not listed among the functions.
 pub(super) const JOINED: Function = Function {
-    doc: FunctionDoc { name: "||", signature: "value || value", meaning_zh: "连接", meaning_en: "joined", example: "'a' || 1 = 'a1'" },
+    doc: FunctionDoc {
+        name: "||",
+        signature: "value || value",
+        meaning_zh: "连接",
+        meaning_en: "joined",
+        example: "'a' || 1 = 'a1'",
+    },
     form: Form::Own(|lowering, args, doc, place| {
         arity(doc, args.len(), 2, usize::MAX, place)?;
         Ok(lowering.call("||", |i| joined(i, false), texts(lowering, args)?, Class::Text, Prepared::Nothing))
