@@ -558,7 +558,7 @@ fn csv_field<'a>(input: &Input, field: Cow<'a, str>, mask: &Mask, cleaned: &mut 
     match input.ty {
         Type::TextList => {
             // Semicolons, because a comma is the usual delimiter of the file itself.
-            let items = trimmed.split([';', ';']).map(str::trim).filter(|item| !item.is_empty());
+            let items = trimmed.split([';', '\u{ff1b}']).map(str::trim).filter(|item| !item.is_empty());
             Ok(Cell::List(items.map(|item| Cow::Owned(mask_text(item).unwrap_or_else(|| item.to_owned()))).collect()))
         }
         Type::Json => {

@@ -15,8 +15,8 @@ use super::validate::{Declared, Validator, layout};
 use crate::log::{Block, Clock, DeadLetter};
 use crate::pack::expression::{Expression, Want};
 use crate::pack::{Charset, Format, Pack, Source};
-use crate::record::{Kind, Millis};
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatchOptions, StringBuilder};
+use crate::record::{Kind, Millis, Type};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListBuilder, RecordBatchOptions, StringArray, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use sha2::{Digest, Sha256};
@@ -177,13 +177,32 @@ struct Waiting {
     bytes: (usize, usize),
 }
 
+/// What fills one column of the rows.
+#[derive(Debug)]
+struct Output {
+    expression: Expression,
+    /// A list of texts written as one text with semicolons.
+    joined: bool,
+}
+
+/// The column that gives a feed the name of its file: some write one file a point.
+const FILE: &str = "_file";
+
+/// The file's name without folders and ending.
+fn file_stem(origin: &str) -> &str {
+    let name = origin.rsplit(['/', '\\']).next().unwrap_or(origin);
+    name.split_once('.').map_or(name, |(stem, _)| stem)
+}
+
 /// Evaluates the SQL of a mapped feed.
 #[derive(Debug)]
 struct Mapping {
     schema: SchemaRef,
     only: Option<Expression>,
     /// One a column of the rows.
-    outputs: Vec<Option<Expression>>,
+    outputs: Vec<Option<Output>>,
+    /// The feed has no column `_file` of its own, so it gets the name of the file.
+    names_file: bool,
     /// Feed columns behind `value`: their sentinels mark the row.
     value_inputs: Vec<usize>,
     /// Unit declared for the column behind `value`, where the record maps no unit.
@@ -316,7 +335,7 @@ impl Mapper {
         let bytes = message.payload.unwrap_or_default();
         let mut from = 0;
         while let Some(rest) = bytes.get(from..).filter(|r| !r.is_empty()) {
-            let (length, next) = match memchr_newline(rest) {
+            let (length, next) = match newline(rest) {
                 Some(n) => (n, from + n + 1),
                 None if last => (rest.len(), bytes.len()),
                 None => break,
@@ -575,7 +594,11 @@ impl Mapper {
             let waiting = std::mem::take(&mut mapping.waiting);
             let kept = std::mem::take(&mut mapping.kept);
             let options = RecordBatchOptions::new().with_row_count(Some(waiting.len()));
-            let batch = RecordBatch::try_new_with_options(mapping.schema.clone(), mapping.rows.finish(), &options)
+            let mut arrays = mapping.rows.finish();
+            if mapping.names_file {
+                arrays.push(Arc::new(StringArray::from_iter_values(waiting.iter().map(|w| file_stem(&w.origin)))));
+            }
+            let batch = RecordBatch::try_new_with_options(mapping.schema.clone(), arrays, &options)
                 .expect("the arrays were built by the schema's types");
             let only = mapping.only.as_ref().map(|only| evaluate(only, &DataType::Boolean, &batch));
             let types: Vec<_> = self.validator.specs().iter().map(|s| s.ty).collect();
@@ -583,7 +606,17 @@ impl Mapper {
                 .outputs
                 .iter()
                 .zip(&types)
-                .map(|(expression, ty)| expression.as_ref().map(|e| evaluate(e, &ty.arrow(), &batch)))
+                .map(|(output, ty)| {
+                    let output = output.as_ref()?;
+                    let mut results = match output.joined {
+                        true => evaluate(&output.expression, &DataType::Utf8, &batch),
+                        false => evaluate(&output.expression, &ty.arrow(), &batch),
+                    };
+                    if output.joined {
+                        results.array = split_lists(results.array.as_string());
+                    }
+                    Some(results)
+                })
                 .collect();
             let readers: Vec<Option<Reader<'_>>> = outputs
                 .iter()
@@ -685,9 +718,13 @@ fn evaluate(expression: &Expression, ty: &DataType, batch: &RecordBatch) -> Resu
 }
 
 impl Mapping {
-    fn new(source: &Source, columns: &[(Arc<str>, crate::record::Type)]) -> Result<Mapping, MapError> {
-        let schema =
-            Schema::new(source.columns.iter().map(|c| Field::new(&c.name, c.ty.arrow(), true)).collect::<Vec<Field>>());
+    fn new(source: &Source, columns: &[(Arc<str>, Type)]) -> Result<Mapping, MapError> {
+        let mut fields: Vec<Field> = source.columns.iter().map(|c| Field::new(&c.name, c.ty.arrow(), true)).collect();
+        let names_file = fields.iter().all(|f| f.name() != FILE);
+        if names_file {
+            fields.push(Field::new(FILE, DataType::Utf8, true));
+        }
+        let schema = Schema::new(fields);
         let compile = |field: &str, sql: &str, want| {
             Expression::compile(sql, &schema, want).map_err(|error| MapError::Expression {
                 source_name: source.name.clone(),
@@ -709,9 +746,20 @@ impl Mapping {
                 (None, Some(attr)) => Some(attr.value.as_ref().map_or_else(|| format!("\"{name}\""), |v| v.0.clone())),
                 (None, None) => None,
             };
-            let expression = sql.map(|sql| compile(name, &sql, Want::Column(*ty))).transpose()?;
+            let output = match sql {
+                None => None,
+                Some(sql) => Some(match (compile(name, &sql, Want::Column(*ty)), ty) {
+                    (Ok(expression), _) => Output { expression, joined: false },
+                    // A list may also be written as one text: 'food;fire'.
+                    (Err(error), Type::TextList) => match compile(name, &sql, Want::Text) {
+                        Ok(expression) => Output { expression, joined: true },
+                        Err(_) => return Err(error),
+                    },
+                    (Err(error), _) => return Err(error),
+                }),
+            };
             if source.kind == Kind::Iot && &**name == "value" {
-                let reads = expression.as_ref().map_or(&[][..], |e| e.reads());
+                let reads = output.as_ref().map_or(&[][..], |o| o.expression.reads());
                 value_inputs = source
                     .columns
                     .iter()
@@ -720,7 +768,7 @@ impl Mapping {
                     .map(|(i, _)| i)
                     .collect();
             }
-            outputs.push(expression);
+            outputs.push(output);
         }
         let unit = match source.record.contains_key("unit") {
             true => None,
@@ -730,6 +778,7 @@ impl Mapping {
         Ok(Mapping {
             only,
             outputs,
+            names_file,
             value_inputs,
             unit,
             rows: Columns::new(source.columns.iter().map(|c| c.ty)),
@@ -774,7 +823,21 @@ fn decode_text(bytes: &[u8], charset: Charset) -> Option<Cow<'_, str>> {
     }
 }
 
-fn memchr_newline(bytes: &[u8]) -> Option<usize> {
+/// Texts with semicolons as lists.
+fn split_lists(texts: &StringArray) -> ArrayRef {
+    let mut lists = ListBuilder::new(StringBuilder::new());
+    for text in texts {
+        if let Some(text) = text {
+            for item in text.split([';', '\u{ff1b}']).map(str::trim).filter(|item| !item.is_empty()) {
+                lists.values().append_value(item);
+            }
+        }
+        lists.append(text.is_some());
+    }
+    Arc::new(lists.finish())
+}
+
+fn newline(bytes: &[u8]) -> Option<usize> {
     bytes.iter().position(|b| *b == b'\n')
 }
 

@@ -161,7 +161,7 @@ fn run(chars: &[char]) -> (Vec<char>, Vec<usize>, usize) {
 pub(super) fn mask_text(text: &str) -> Option<String> {
     // Everything looked for has an @ or at least four digits; most texts have neither and are left alone quickly.
     let digits = text.chars().filter(|c| narrow(*c).is_ascii_digit()).take(2).count();
-    if digits < 2 && !text.contains(['@', '@']) {
+    if digits < 2 && !text.contains(['@', '\u{ff20}']) {
         return None;
     }
     // A keyed hash is 64 hexadecimal digits, and some hold eleven decimal ones in a row.

@@ -11,8 +11,10 @@ use super::registry::{Registry, Version, topic_rows};
 use crate::log::{Block, RegistryRow};
 use crate::pack::expression::{Expression, Want};
 use crate::pack::{Pack, Source};
-use crate::record::{ENRICHMENT, Kind};
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatchOptions, StringArray, StringBuilder, UInt32Array};
+use crate::record::{ENRICHMENT, Kind, columns};
+use arrow::array::{
+    Array, ArrayRef, AsArray, RecordBatchOptions, StringArray, StringBuilder, UInt32Array, new_null_array,
+};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampMillisecondType};
 use arrow::record_batch::RecordBatch;
@@ -137,6 +139,8 @@ pub struct Routed {
 struct CompiledRoute {
     space: Arc<str>,
     key: Expression,
+    /// Columns of the kind that this feed cannot fill but the key reads: null.
+    absent: Vec<Arc<Field>>,
     columns: Vec<usize>,
     schema: SchemaRef,
 }
@@ -171,18 +175,17 @@ impl Router {
                 .routes
                 .iter()
                 .map(|route| {
-                    let key = Expression::compile(&route.key.0, &enriched, Want::Any).map_err(|error| {
-                        MapError::Expression {
+                    let (key, absent) =
+                        compile_key(&route.key.0, &enriched, source.kind).map_err(|message| MapError::Expression {
                             source_name: name.clone(),
                             field: format!("routes, {}", route.space),
-                            message: error.message,
-                        }
-                    })?;
+                            message,
+                        })?;
                     let columns = kept_columns(&enriched, &route.columns);
                     let mut fields: Vec<Arc<Field>> = columns.iter().map(|i| enriched.fields()[*i].clone()).collect();
                     fields.push(Arc::new(Field::new(Block::KEY, DataType::Utf8, true)));
                     let schema = Arc::new(Schema::new(fields));
-                    Ok(CompiledRoute { space: route.space.as_str().into(), key, columns, schema })
+                    Ok(CompiledRoute { space: route.space.as_str().into(), key, absent, columns, schema })
                 })
                 .collect::<Result<Vec<_>, MapError>>()?;
             let plan = Plan {
@@ -230,12 +233,12 @@ impl Router {
         };
         home.split(&enriched, &home_keys(&enriched, plan.kind), self.partitions, 0, &mut blocks);
         for (i, route) in plan.routes.iter().enumerate() {
-            let keys = route_keys(&route.key, &enriched, &mut routed.unrouted);
+            let keys = route_keys(route, &enriched, &mut routed.unrouted);
             // A version that moves an object to another firm goes to the old firm too: it must learn of the loss.
             let keys = match &former {
                 Some(former) => {
                     let mut ignored = 0;
-                    merge_keys(keys, &route_keys(&route.key, former, &mut ignored))
+                    merge_keys(keys, &route_keys(route, former, &mut ignored))
                 }
                 None => keys,
             };
@@ -316,8 +319,34 @@ fn home_keys(rows: &RecordBatch, kind: Kind) -> Keys {
         .collect()
 }
 
-fn route_keys(key: &Expression, rows: &RecordBatch, unrouted: &mut u64) -> Keys {
-    let found = key.evaluate(rows);
+/// Compiles the key of a route. It may read every column of the kind; those that the feed cannot fill are given back,
+/// to be added as nulls.
+fn compile_key(sql: &str, enriched: &Schema, kind: Kind) -> Result<(Expression, Vec<Arc<Field>>), String> {
+    if let Ok(key) = Expression::compile(sql, enriched, Want::Any) {
+        return Ok((key, Vec::new()));
+    }
+    let mut fields: Vec<Arc<Field>> = enriched.fields().iter().cloned().collect();
+    let absent: Vec<Arc<Field>> = columns(kind)
+        .iter()
+        .filter(|c| enriched.column_with_name(c.name).is_none())
+        .map(|c| Arc::new(c.field()))
+        .collect();
+    fields.extend(absent.iter().cloned());
+    let key = Expression::compile(sql, &Schema::new(fields), Want::Any).map_err(|error| error.message)?;
+    Ok((key, absent))
+}
+
+fn route_keys(route: &CompiledRoute, rows: &RecordBatch, unrouted: &mut u64) -> Keys {
+    let found = if route.absent.is_empty() {
+        route.key.evaluate(rows)
+    } else {
+        let fields: Vec<Arc<Field>> = rows.schema().fields().iter().chain(&route.absent).cloned().collect();
+        let nulls = route.absent.iter().map(|f| new_null_array(f.data_type(), rows.num_rows()));
+        let arrays = rows.columns().iter().cloned().chain(nulls).collect();
+        let wide =
+            RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).expect("the nulls have the fields' types");
+        route.key.evaluate(&wide)
+    };
     *unrouted += found.failed as u64;
     let mut keys = Keys::new();
     if let Some(lists) = found.array.as_list_opt::<i32>() {

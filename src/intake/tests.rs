@@ -777,6 +777,144 @@ fn a_feed_is_mapped_by_its_source_file() {
     assert!(!hash.contains("138"), "a hash, not the number");
 }
 
+/// Public records in the form in which their city publishes them.
+fn visits_feed() -> serde_json::Value {
+    json!({
+        "name": "visits",
+        "kind": "inspection",
+        "format": "csv",
+        "ids": "other",
+        "columns": [
+            { "name": "license", "path": "License", "required": true },
+            { "name": "day", "path": "Inspection_Date", "type": "date", "format": ["%Y-%m-%d"], "required": true },
+            { "name": "purpose", "path": "Inspection_Purpose" }
+        ],
+        "only": "license <> '0'",
+        "record": {
+            "record_id": "_file || '-' || license",
+            "source_system": "'visits'",
+            "source_dept": "'market_regulation'",
+            "entity_id": "regexp_replace(license, '^[A-Z]+', '')",
+            "industry": "'food'",
+            "region": "'999900'",
+            "occurred_at": "make_time(day)",
+            "task_id": "license",
+            "mode": "CASE WHEN purpose LIKE '%Complaint%' THEN 'clue_check' ELSE 'routine' END",
+            "matter_codes": "'visit;food'",
+            "participants": "'market_regulation'",
+            "conclusion": "'not_published'"
+        },
+        "attrs": { "purpose": { "type": "text" } },
+        "routes": [{ "space": "entity", "key": "COALESCE(entity_id, ref_id)", "columns": ["purpose"] }]
+    })
+}
+
+#[test]
+fn a_file_of_another_city_is_mapped_by_its_source_file() {
+    let pack = pack(&[visits_feed()]);
+    let mut mapper = Mapper::new(&pack, "visits", &options(Clock::Records)).unwrap();
+    let raw: Arc<str> = "visits/0".into();
+    mapper
+        .push_csv_header("d/v1.csv.gz", b"\xef\xbb\xbfLicense,Inspection_Date,Inspection_Purpose,Inspector\r\n")
+        .unwrap();
+    let rows = b"R1145429,2011-01-04,Tag Removal,blue\n0,2011-01-04,Canvass,blue\n17,2011-02-30,Canvass,red\n18,2011-01-05,Complaint,\n";
+    let piece = Message { raw: &raw, origin: "d/v1.csv.gz", offset: 60, payload: Some(rows) };
+    assert_eq!(mapper.push_csv_rows(&piece, true, 0), rows.len());
+    let mapped = mapper.take();
+    assert_eq!(
+        shown(&mapped, &["record_id", "entity_id", "occurred_at", "mode", "matter_codes", "purpose"]),
+        "v1-R1145429,1145429,2011-01-04T00:00:00+08:00,routine,[visit, food],Tag Removal; \
+         v1-18,18,2011-01-05T00:00:00+08:00,clue_check,[visit, food],Complaint; #0 time day"
+    );
+    assert_eq!((mapped.filtered, mapped.seen, mapped.unlisted["Inspector"]), (1, 3, 3));
+    let mut router = Router::new(Arc::new(pack.clone()), &options(Clock::Records)).unwrap();
+    let routed = router.route("visits", &mapped.rows);
+    for (part, block) in &routed.blocks {
+        assert_eq!(block.rows.schema(), block_schema(&pack, &pack.sources["visits"], &block.space));
+        assert_eq!(*part, partition(&block.space, &value(&block.rows, Block::KEY, 0), 4));
+        assert_eq!(block.rows.column_by_name("mode").is_some(), block.home);
+        assert!(block.rows.column_by_name("purpose").is_some());
+    }
+    assert_eq!(routed.unknown_objects, 2);
+}
+
+/// `<space> <key> <object>` of every row of every block, by partition.
+fn copies(routed: &super::Routed) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (part, block) in &routed.blocks {
+        for row in 0..block.rows.num_rows() {
+            let (key, id) = (value(&block.rows, Block::KEY, row), value(&block.rows, "record_id", row));
+            lines.push(format!("{part} {} {key} {id}", block.space));
+        }
+    }
+    lines
+}
+
+#[test]
+fn each_row_has_a_home_copy_and_one_copy_per_route_and_key() {
+    let mut source = own("supervision");
+    source["routes"] = json!([
+        { "space": "entity", "key": "COALESCE(entity_id, object_entity)" },
+        { "space": "kind_of_penalty", "key": "penalty_types" },
+        { "space": "broadcast", "key": "CASE WHEN action = 'weather' THEN 'all' END" }
+    ]);
+    let pack = pack(&[source]);
+    let mut router = Router::new(Arc::new(pack.clone()), &options(Clock::Records)).unwrap();
+    let rows = format!(
+        "[{},{},{}]",
+        record(COMPLAINT, &[("record_id", "\"a\""), ("penalty_types", "[\"fine\",\"close\",\"fine\"]")]),
+        record(COMPLAINT, &[("record_id", "\"b\""), ("object_id", "\"equip:1\"")]),
+        record(
+            COMPLAINT,
+            &[("record_id", "\"c\""), ("entity_id", "-"), ("action", "\"weather\""), ("street", "\"371102001\"")]
+        ),
+    );
+    let routed = router.route("supervision", &rows_of(&pack, "supervision", &rows));
+    let at = |space: &str, key: &str, id: &str| format!("{} {space} {key} {id}", partition(space, key, 4));
+    let uscc = "91371102MA0000015N";
+    let mut expected = vec![
+        at("object", uscc, "a"),
+        at("object", "equip:1", "b"),
+        at("object", "371102001", "c"),
+        at("entity", uscc, "a"),
+        at("entity", uscc, "b"),
+        at("kind_of_penalty", "close", "a"),
+        at("kind_of_penalty", "fine", "a"),
+    ];
+    expected.extend((0..4).map(|p| format!("{p} broadcast all c")));
+    expected.sort();
+    let mut found = copies(&routed);
+    let partitions: Vec<u32> = routed.blocks.iter().map(|(p, _)| *p).collect();
+    assert!(partitions.is_sorted());
+    found.sort();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_version_that_changes_the_enterprise_goes_to_the_old_one_too() {
+    let mut source = own("registry");
+    source["routes"] = json!([{ "space": "entity", "key": "entity_id" }]);
+    let pack = pack(&[source]);
+    let mut router = Router::new(Arc::new(pack.clone()), &options(Clock::Records)).unwrap();
+    let (old, new) = ("91371102MA0000015N", "91350100M000100Y43");
+    let mut route = |from: &str, entity: &str| {
+        let payload = registry_row("equip:1", from, &[("entity_id", &format!("\"{entity}\""))]);
+        let routed = router.route("registry", &rows_of(&pack, "registry", &payload));
+        let mut keys: Vec<String> = routed
+            .blocks
+            .iter()
+            .filter(|(_, b)| !b.home)
+            .flat_map(|(_, b)| (0..b.rows.num_rows()).map(|row| value(&b.rows, Block::KEY, row)).collect::<Vec<_>>())
+            .collect();
+        keys.sort();
+        keys
+    };
+    assert_eq!(route("2026-01-01", old), [old]);
+    assert_eq!(route("2026-02-01", old), [old]);
+    assert_eq!(route("2026-03-01", new), [new, old]);
+    assert_eq!(route("2026-04-01", new), [new]);
+}
+
 /// Bytes that are often almost a record.
 fn nearly() -> impl Strategy<Value = Vec<u8>> {
     let text = prop_oneof![

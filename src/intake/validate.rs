@@ -175,7 +175,10 @@ impl Validator {
         if cells[p.revision].is_empty() {
             cells[p.revision] = Cell::Int(1);
         }
-        if !self.keyless && cells[p.object].is_empty() && cells[p.entity].is_empty() && !self.may_lack_entity(cells) {
+        // Weather is about a place, never about an object.
+        let weather = p.action.is_some_and(|a| cells[a].text() == Some("weather"));
+        let keyless = self.keyless || weather || self.may_lack_entity(cells);
+        if !keyless && cells[p.object].is_empty() && cells[p.entity].is_empty() {
             return Err(Fault::new("key", "neither object_id nor entity_id"));
         }
         let occurred = cells[p.occurred].time().unwrap_or_default();

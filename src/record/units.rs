@@ -52,6 +52,8 @@ pub const SENSOR_TYPES: &[SensorType] = &[
     sensor("lift_trap", "", 0.0, 1e4),
     sensor("gps", "km/h", 0.0, 400.0),
     sensor("heartbeat", "", 0.0, 1e15),
+    // A plain number whose quantity nobody states (public series).
+    sensor("index", "", -1e15, 1e15),
 ];
 
 /// What a unit measures.
