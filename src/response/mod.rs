@@ -26,6 +26,7 @@ pub use lead::{Inspected, Lead, Owner, by_latest_inspection, by_main_duty, by_ne
 pub use number::plain;
 pub use responder::{Responder, respond};
 pub use time::Time;
+pub use told::addressable;
 pub use warning::{
     Assist, Audience, AudienceRole, BasisInForce, DATA_SCHEMA, Deadlines, Departments, DueStep, Evidence, IndicatorRef,
     IndustryRef, JointAssessment, LeadDepartment, LogRange, Mode, MsgType, PackRef, PlanInForce, RegionRef, Reminder,

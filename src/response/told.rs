@@ -1,9 +1,9 @@
 //! Who assists and who is told, by level.
 
 use super::warning::{Assist, Audience, AudienceRole};
-use crate::pack::{Department, IndustryFile, Plan, Regions, To};
+use crate::pack::{Department, IndustryFile, Pack, Plan, Regions, To};
 use crate::record::Level;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) const JOINT_OFFICE: &str = "joint_office";
 pub(crate) const DUTY_OFFICE: &str = "duty_office";
@@ -136,4 +136,39 @@ fn regions<'a>(
         }
         _ => vec![city],
     }
+}
+
+/// Every department that a warning under the pack can be told to, with the regions of its audiences: the city and all
+/// districts, one alone for an office of the city or a branch that is named.
+pub fn addressable(pack: &Pack) -> BTreeMap<String, BTreeSet<String>> {
+    let mut ids: BTreeSet<&str> = [JOINT_OFFICE, DUTY_OFFICE, EMERGENCY_MANAGEMENT].into();
+    for industry in pack.industries.values() {
+        ids.insert(&industry.lead);
+        ids.extend(industry.assist.iter().map(String::as_str));
+    }
+    ids.extend(pack.matters.values().map(|m| m.lead.as_str()));
+    for indicator in pack.indicators.values() {
+        let to = &indicator.to;
+        let lists = [&to.assist, &to.blue, &to.yellow, &to.orange, &to.red];
+        ids.extend(to.lead.as_deref());
+        ids.extend(lists.into_iter().flatten().map(String::as_str));
+        ids.extend(to.by_tag.values().map(String::as_str));
+    }
+    let steps = pack.plans.values().flat_map(|p| p.levels.values()).flat_map(|l| &l.steps);
+    ids.extend(steps.map(|s| s.by.as_str()).filter(|by| *by != "lead"));
+
+    let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for id in ids.into_iter().filter(|id| !id.is_empty()) {
+        let (dept, named) = branch(id);
+        let regions = all.entry(dept.to_owned()).or_default();
+        if let Some(region) = named {
+            regions.insert(region.to_owned());
+            continue;
+        }
+        regions.insert(pack.regions.city.clone());
+        if !CITY_ONLY.contains(&dept) {
+            regions.extend(pack.regions.regions.iter().map(|r| r.code.clone()));
+        }
+    }
+    all
 }
