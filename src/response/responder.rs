@@ -115,7 +115,8 @@ impl Responder {
         let audiences = told::audiences(change.level, &lead.dept, &assist, &self.regions.city, district);
 
         // Only these start clocks: what was running before a clear or a return runs on.
-        let starts = matches!(change.kind, ChangeKind::Raised | ChangeKind::Upgraded).then_some(change.at);
+        let starts =
+            matches!(change.kind, ChangeKind::Raised | ChangeKind::Upgraded).then_some(Time::new(change.at).millis());
         let table = self.deadlines.levels.get(&change.level);
         let clock = deadline::clock(table, change.level);
         let ended = change.kind == ChangeKind::Expired;
