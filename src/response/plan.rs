@@ -18,19 +18,32 @@ pub(super) fn in_force(
     clock: Clock,
 ) -> Option<PlanInForce> {
     let asked = plan.levels.get(&level)?;
-    let department = |id: &String| if id == "lead" { lead.to_owned() } else { id.clone() };
+    let department = |id: &str| if id == "lead" { lead } else { id }.to_owned();
     let steps = asked
         .steps
         .iter()
-        .map(|step| DueStep {
-            id: step.id.clone(),
-            action: step.action.clone(),
-            do_en: step.do_en.clone(),
-            by: department(&step.by),
-            with: step.with.iter().map(department).collect(),
-            within: step.within,
-            due: from.map(|from| Time::new(calendar.due(from, Allowed::Span(step.within), clock))),
+        .map(|step| {
+            let by = department(&step.by);
+            // `with: [lead]` where the lead itself acts: nobody assists himself.
+            let with = step.with.iter().map(|id| department(id)).filter(|id| *id != by).collect();
+            let due = from.map(|from| Time::new(calendar.due(from, Allowed::Span(step.within), clock)));
+            DueStep {
+                id: step.id.clone(),
+                action: step.action.clone(),
+                do_en: step.do_en.clone(),
+                by,
+                with,
+                within: step.within,
+                due,
+            }
         })
         .collect();
-    Some(PlanInForce { id: plan.id.clone(), name: plan.name.clone(), name_en: plan.name_en.clone(), level, steps })
+    Some(PlanInForce {
+        id: plan.id.clone(),
+        name: plan.name.clone(),
+        name_en: plan.name_en.clone(),
+        level,
+        off_site_first: false,
+        steps,
+    })
 }

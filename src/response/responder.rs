@@ -31,8 +31,6 @@ pub struct Responder {
     mode: Mode,
     industries: BTreeMap<String, IndustryFile>,
     indicators: BTreeMap<String, Indicator>,
-    /// Industry of each indicator.
-    industry_of: BTreeMap<String, String>,
     plans: BTreeMap<String, Plan>,
     departments: BTreeMap<String, Department>,
     regions: Regions,
@@ -53,12 +51,10 @@ impl Responder {
     /// The response of a pack, for real warnings.
     #[must_use]
     pub fn new(pack: &Pack) -> Responder {
-        let industry_of = pack.indicators.values().filter_map(|i| Some((i.id.clone(), industry_of(pack, i)?)));
         Responder {
             mode: Mode::Actual,
             industries: pack.industries.clone(),
             indicators: pack.indicators.clone(),
-            industry_of: industry_of.collect(),
             plans: pack.plans.clone(),
             departments: pack.departments.clone(),
             regions: pack.regions.clone(),
@@ -83,21 +79,21 @@ impl Responder {
         let found = self.indicators.get(indicator);
         let matter = found.and_then(|i| i.matter_code.as_ref()).and_then(|c| self.matters.get(c)).map(|m| &m.lead);
         let sector = found.and_then(|i| i.to.lead.as_ref());
-        let owner = self.industry_of.get(indicator).and_then(|id| self.industries.get(id)).map(|i| &i.lead);
+        let owner = self.industry_of(indicator).and_then(|id| self.industries.get(id)).map(|i| &i.lead);
         matter.or(sector).or(owner).map_or(told::JOINT_OFFICE, String::as_str)
     }
 
-    /// The industry of an indicator, if the pack knows both.
+    /// The industry of an indicator; reading a pack fills in the folder's where a rule names none.
     #[must_use]
     pub fn industry_of(&self, indicator: &str) -> Option<&str> {
-        self.industry_of.get(indicator).map(String::as_str)
+        self.indicators.get(indicator)?.industry.as_deref()
     }
 
     /// The document of one change. Never fails: what the pack does not know is shown by its id.
     #[must_use]
     pub fn respond(&self, change: &Change) -> Warning {
         let indicator = self.indicators.get(&*change.indicator);
-        let industry_id = self.industry_of.get(&*change.indicator).map_or("", String::as_str);
+        let industry_id = self.industry_of(&change.indicator).unwrap_or("");
         let industry = self.industries.get(industry_id);
         let district = told::district(&self.regions, change.subject.region.as_deref());
 
@@ -120,9 +116,12 @@ impl Responder {
         let table = self.deadlines.levels.get(&change.level);
         let clock = deadline::clock(table, change.level);
         let ended = change.kind == ChangeKind::Expired;
-        let plan_in_force = plan_file
+        let mut plan_in_force = plan_file
             .filter(|_| !ended)
             .and_then(|p| plan::in_force(p, change.level, &lead.dept, starts, &self.calendar, clock));
+        if let Some(plan) = &mut plan_in_force {
+            plan.off_site_first = off_site_first(change, industry);
+        }
         let deadlines = starts.zip(table).map(|(from, table)| deadline::deadlines(&self.calendar, table, from));
         let joint_assessment = joint_assessment(change, &lead, starts.is_some());
         let departments = self.departments(lead, assist, change.level, district);
@@ -322,19 +321,6 @@ impl Responder {
     }
 }
 
-/// The industry that a rule file names, else the folder it lies in.
-fn industry_of(pack: &Pack, indicator: &Indicator) -> Option<String> {
-    if let Some(named) = &indicator.industry {
-        return Some(named.clone());
-    }
-    let file = format!("{}.yaml", indicator.id);
-    pack.body.files.keys().find_map(|path| {
-        let mut parts = path.rsplit('/');
-        let folder = parts.next().filter(|name| *name == file).and_then(|_| parts.next())?;
-        pack.industries.contains_key(folder).then(|| folder.to_owned())
-    })
-}
-
 fn message_id(change: &Change, number: u32) -> String {
     format!("{}.{number}", cut(&change.warning_id, NAME_MAX))
 }
@@ -401,10 +387,17 @@ fn joint_assessment(change: &Change, lead: &lead::Lead, starts: bool) -> JointAs
         required,
         on_request: starts && !required && change.level >= Level::Yellow,
         within,
-        by: within.map(|span| Time::new(change.at.saturating_add(span.millis()))),
+        by: within.filter(|_| required).map(|span| Time::new(change.at.saturating_add(span.millis()))),
         why: why.to_owned(),
         why_en: why_en.to_owned(),
     }
+}
+
+/// A good credit class changes the response to blue and yellow, never the level, and nothing where lives are at risk.
+fn off_site_first(change: &Change, industry: Option<&IndustryFile>) -> bool {
+    change.level <= Level::Yellow
+        && change.subject.risk_class.as_deref() == Some("A")
+        && industry.is_some_and(|i| !i.life_safety)
 }
 
 fn kind_names(kind: Kind) -> (&'static str, &'static str) {

@@ -68,7 +68,10 @@ pub(crate) fn pack() -> Pack {
             })
         ),
         sustained("orphan", json!({ "industry": "none_of_ours" })),
-        sustained("card_balance", json!({ "industry": "prepaid_card", "name": "预收超限", "name_en": "" }))
+        sustained(
+            "card_balance",
+            json!({ "industry": "prepaid_card", "plan": "plan_gas", "name": "预收超限", "name_en": "" })
+        )
     ]);
     let department = |id: &str, name: &str, name_en: &str| json!({ "id": id, "name": name, "name_en": name_en });
     let departments = json!([
@@ -92,7 +95,7 @@ pub(crate) fn pack() -> Pack {
             "id",
             json!([
                 { "id": "gas", "name": "燃气", "name_en": "Gas", "lead": "urban_management",
-                  "assist": ["market_regulation", "housing"], "industry_codes": ["D45"] },
+                  "assist": ["market_regulation", "housing"], "industry_codes": ["D45"], "life_safety": true },
                 { "id": "food", "name": "食品", "name_en": "Food", "lead": "market_regulation", "assist": ["health"],
                   "industry_codes": ["C13", "C14", "H62"] },
                 { "id": "prepaid_card", "name": "预付卡", "name_en": "Prepaid cards", "lead": "commerce", "assist": [] }

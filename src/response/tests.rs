@@ -225,6 +225,25 @@ fn only_a_raise_and_an_upgrade_start_the_clocks() {
 }
 
 #[test]
+fn good_credit_means_off_site_first_where_no_life_is_at_risk() {
+    for (indicator, level, class, expected) in [
+        ("card_balance", Level::Blue, Some("A"), true),
+        ("card_balance", Level::Yellow, Some("A"), true),
+        ("card_balance", Level::Orange, Some("A"), false),
+        ("card_balance", Level::Yellow, Some("B"), false),
+        ("card_balance", Level::Yellow, None, false),
+        ("gas_leak_lel", Level::Blue, Some("A"), false),
+    ] {
+        let w = with(|c| {
+            c.indicator = indicator.into();
+            c.level = level;
+            c.subject.risk_class = class.map(str::to_owned);
+        });
+        assert_eq!(w.plan.map(|p| p.off_site_first), Some(expected), "{indicator} {level:?} {class:?}");
+    }
+}
+
+#[test]
 fn texts_come_from_the_rule_else_are_generated() {
     for (vary, zh, en) in [
         (

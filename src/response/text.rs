@@ -192,10 +192,14 @@ fn context(w: &Warning, indicator: Option<&Indicator>, language: Language) -> Va
             ("name", subject.into()),
             ("type", optional(w.subject.object_type.as_deref())),
         ]),
-        entity => optional(w.subject.entity_id.as_deref()),
+        entity => w.subject.entity_id.as_deref().map_or(Value::from(()), |id| {
+            named(id, [("id", id.into()), ("name", subject.into())])
+        }),
+        key => w.key.as_str(),
         region => named(region_name, [
             ("code", optional(region.map(|r| r.code.as_str()))),
             ("name", region_name.into()),
+            ("name_en", region.map_or("—", |r| r.name_en.as_str()).into()),
         ]),
         street => optional(w.subject.street.as_deref()),
         location => optional(w.subject.location.as_deref()),
@@ -211,6 +215,7 @@ fn context(w: &Warning, indicator: Option<&Indicator>, language: Language) -> Va
         indicator => named(indicator_name(w, language), [
             ("id", w.indicator.id.as_str().into()),
             ("name", indicator_name(w, language).into()),
+            ("name_en", indicator_name(w, English).into()),
         ]),
         industry => named(industry, [("id", w.industry.id.as_str().into()), ("name", industry.into())]),
         segment => segment,

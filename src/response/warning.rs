@@ -431,6 +431,9 @@ pub struct PlanInForce {
     pub name_en: String,
     /// 等级 / level
     pub level: Level,
+    /// 非现场优先：蓝黄级、信用A类、非生命安全行业，先数据视频自查，不主动上门 / off-site first: data, video, self-report
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub off_site_first: bool,
     /// 步骤 / steps, in order
     pub steps: Vec<DueStep>,
 }
