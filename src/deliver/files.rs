@@ -104,11 +104,18 @@ impl Outputs {
             source,
         })?;
         let open = |output: Output| Lines::open(folder.join(output.file_name()), committed.of(output));
-        Ok(Outputs {
+        let outputs = Outputs {
             warnings: open(Output::Warnings)?,
             signals: open(Output::Signals)?,
             dead_letters: open(Output::DeadLetters)?,
-        })
+        };
+        // A new file's name must outlive a power cut too, or its committed lines would be missed at the next start.
+        File::open(folder).and_then(|f| f.sync_all()).map_err(|source| OutputError::File {
+            action: "sync",
+            path: folder.to_owned(),
+            source,
+        })?;
+        Ok(outputs)
     }
 
     /// Appends one line. It is only sure to stay after the next [`Outputs::sync`].

@@ -2,6 +2,7 @@ use super::lead::{self, Grounds};
 use super::sample::{any_change, at, change, pack, reference};
 use super::*;
 use crate::engine::{Change, ChangeKind};
+use crate::pack::shared::Allowed;
 use crate::record::{Kind, Level};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -225,6 +226,52 @@ fn only_a_raise_and_an_upgrade_start_the_clocks() {
 }
 
 #[test]
+fn deadlines_and_steps_are_due_on_the_clock_of_the_level() {
+    let pack = pack();
+    for level in Level::ALL {
+        let c = change(level);
+        let w = respond(&pack, &c);
+        let table = &pack.deadlines.levels[&level];
+        let due = |allowed| Time::new(pack.calendar.due(c.at, allowed, table.clock));
+        let deadlines = w.deadlines.expect("a raise and an upgrade start the clocks");
+        assert_eq!(
+            (deadlines.clock, deadlines.from, deadlines.sign_by, deadlines.first_report_by, deadlines.disposal_by),
+            (table.clock, Time::new(c.at), due(table.sign), due(table.first_report), due(table.disposal)),
+            "{level:?}"
+        );
+        for step in w.plan.expect("the plan has every level").steps {
+            assert_eq!(step.due, Some(due(Allowed::Span(step.within))), "{level:?} {}", step.id);
+        }
+        let last = deadlines.reminders.iter().filter(|r| r.percent == 100).map(|r| (r.of, r.at));
+        let mut expected = [
+            (ReminderOf::Sign, deadlines.sign_by),
+            (ReminderOf::FirstReport, deadlines.first_report_by),
+            (ReminderOf::Disposal, deadlines.disposal_by),
+        ];
+        expected.sort_by_key(|(of, at)| (*at, *of));
+        assert_eq!(last.collect::<Vec<_>>(), expected, "{level:?}");
+        assert_eq!(deadlines.reminders.len(), 9, "{level:?}");
+        assert!(deadlines.reminders.is_sorted_by_key(|r| r.at), "{level:?}");
+    }
+}
+
+#[test]
+fn a_plan_names_the_lead_where_it_says_lead() {
+    for (level, steps) in [
+        (Level::Blue, "1 urban_management"),
+        (Level::Orange, "1 urban_management, 2 fire_rescue with urban_management"),
+        (Level::Red, "0 duty_office with urban_management, 1 urban_management"),
+    ] {
+        let step = |s: &DueStep| match s.with.as_slice() {
+            [] => format!("{} {}", s.id, s.by),
+            with => format!("{} {} with {}", s.id, s.by, with.join(" ")),
+        };
+        let plan = respond(&pack(), &change(level)).plan.expect("a plan");
+        assert_eq!(plan.steps.iter().map(step).collect::<Vec<_>>().join(", "), steps, "{level:?}");
+    }
+}
+
+#[test]
 fn good_credit_means_off_site_first_where_no_life_is_at_risk() {
     for (indicator, level, class, expected) in [
         ("card_balance", Level::Blue, Some("A"), true),
@@ -440,4 +487,171 @@ proptest! {
         prop_assert!(validator().is_valid(&document), "{document}");
         prop_assert!(w == respond(&pack(), &c), "the same change gives the same document");
     }
+}
+
+#[test]
+fn a_whole_document() {
+    let mut document = serde_json::to_value(respond(&pack(), &change(Level::Yellow))).expect("a document");
+    // Times due stand in a test of their own.
+    for times in ["deadlines", "plan"] {
+        document.as_object_mut().expect("an object").remove(times);
+    }
+    insta::assert_snapshot!(serde_json::to_string_pretty(&document).expect("JSON"), @r#"
+    {
+      "id": "w7k2p-3m9q",
+      "change": 2,
+      "ce_id": "w7k2p-3m9q.2",
+      "msg_type": "update",
+      "references": [
+        "w7k2p-3m9q.1"
+      ],
+      "status": "actual",
+      "scope": "restricted",
+      "note": "内部提示",
+      "kind": "upgraded",
+      "level": "yellow",
+      "level_no": 2,
+      "level_name": "黄色(三级)",
+      "level_name_en": "yellow (III)",
+      "was": "blue",
+      "headline": "预警升为黄色(三级)：测试餐馆，泄漏浓度",
+      "headline_en": "Warning upgraded to yellow (III): 测试餐馆, Gas leak",
+      "text": "测试餐馆可燃气体27.5%LEL，达黄色(三级)（限值25）",
+      "text_en": "测试餐馆: gas 27.5 %LEL, yellow (III) (bound 25)",
+      "industry": {
+        "id": "gas",
+        "name": "燃气",
+        "name_en": "Gas"
+      },
+      "indicator": {
+        "id": "gas_leak_lel",
+        "name": "泄漏浓度",
+        "name_en": "Gas leak",
+        "unit": "%LEL",
+        "basis": [
+          {
+            "name": "石油化工可燃气体和有毒气体检测报警设计标准",
+            "number": "GB/T 50493-2019",
+            "status": "S"
+          }
+        ]
+      },
+      "pack": {
+        "version": 7,
+        "hash": "abababababababababababababababababababababababababababababababab"
+      },
+      "subject": {
+        "object_id": "equip:371102-0007",
+        "entity_id": "91371102MA0000015N",
+        "name": "测试餐馆",
+        "type": "restaurant",
+        "region": {
+          "code": "371102",
+          "name": "东港区",
+          "name_en": "Donggang District"
+        },
+        "street": "371102001",
+        "location": "厨房",
+        "sensor": "s1",
+        "tags": [
+          "restaurant"
+        ],
+        "risk_class": "B"
+      },
+      "space": "object",
+      "key": "equip:371102-0007",
+      "state": [
+        {
+          "column": "sensor_id",
+          "value": "s1"
+        }
+      ],
+      "value": 27.5,
+      "bound": 25.0,
+      "readings": [
+        {
+          "name": "mean",
+          "value": 26.333333,
+          "bound": null
+        }
+      ],
+      "window": {
+        "from": "2026-05-08T09:20:00+08:00",
+        "to": "2026-05-08T09:30:00+08:00"
+      },
+      "absent": false,
+      "partial": false,
+      "evidence": [
+        {
+          "kind": "iot",
+          "source_system": "scada",
+          "source_dept": "urban_management",
+          "record_id": "r1",
+          "revision": 1,
+          "occurred_at": "2026-05-08T09:30:00+08:00",
+          "summary": "2026-05-08 市城市管理局物联记录",
+          "summary_en": "2026-05-08 Urban Management, sensor record",
+          "values": {
+            "status": "good",
+            "value": 27.5
+          }
+        }
+      ],
+      "evidence_total": 1,
+      "log": {
+        "partition": 3,
+        "first": 10,
+        "last": 12
+      },
+      "cause": "record scada r1 1",
+      "occurred": "2026-05-08T09:30:00+08:00",
+      "found": "2026-05-08T09:31:00+08:00",
+      "departments": {
+        "lead": {
+          "id": "urban_management",
+          "branch": "urban_management@371102",
+          "name": "市城市管理局",
+          "name_en": "Urban Management",
+          "step": 2,
+          "why": "谁主管谁牵头：燃气行业主管部门",
+          "why_en": "owner of the industry Gas"
+        },
+        "assist": [
+          {
+            "id": "housing",
+            "name": "市住房城乡建设局",
+            "name_en": "Housing",
+            "why": "规则指定（黄色起）",
+            "why_en": "named by the rule from yellow on"
+          }
+        ]
+      },
+      "told": [
+        {
+          "dept": "urban_management",
+          "region": "371100",
+          "role": "lead"
+        },
+        {
+          "dept": "urban_management",
+          "region": "371102",
+          "role": "lead"
+        },
+        {
+          "dept": "housing",
+          "region": "371100",
+          "role": "assist"
+        },
+        {
+          "dept": "housing",
+          "region": "371102",
+          "role": "assist"
+        }
+      ],
+      "joint_assessment": {
+        "required": false,
+        "on_request": true
+      }
+    }
+    "#);
 }
