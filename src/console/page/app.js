@@ -16,7 +16,7 @@ let next = null; // cursor of what follows
 let total = 0;
 let run = "";
 let seq = 0;
-let logTime = null; // [milliseconds of log time, when it was told]
+let logTime = null; // milliseconds
 let selected = null;
 let above = 0;
 let source = null;
@@ -102,11 +102,13 @@ $("reset").addEventListener("click", () => {
 });
 
 // ---- one row
-const nowInLog = () => (logTime === null ? Date.now() : logTime[0]);
+// null until it is known: the wall clock of this screen is not the log's.
+const nowInLog = () => logTime;
 
 function deadline(row) {
   const by = row.deadlines?.sign_by;
   if (!by || row.state === "closed") return make("span", { class: "right quiet" }, "—");
+  if (nowInLog() === null) return make("span", { class: "right due" }, time(by));
   const left = Date.parse(by) - nowInLog();
   return make("span", { class: `right due ${left < 0 ? "over" : left < 1800e3 ? "soon" : ""}`, title: time(by, "full") }, word(left < 0 ? "over" : "left", { t: span(left) }));
 }
@@ -250,7 +252,9 @@ function showSummary(s) {
   bars($("by-industry"), "industry", s.industries);
   bars($("by-department"), "department", s.departments);
   if (s.log_time) {
-    logTime = [Date.parse(s.log_time), Date.now()];
+    const first = logTime === null;
+    logTime = Date.parse(s.log_time);
+    if (first) countDown();
     $("log-time").textContent = time(s.log_time, "full");
     $("lag").textContent = s.log_time_lag_seconds < 10 ? word("t.s", { n: Math.max(0, s.log_time_lag_seconds).toFixed(1) }) : span(s.log_time_lag_seconds * 1000);
   }
@@ -349,12 +353,13 @@ setInterval(() => {
   refreshSummary();
   if (Date.now() - lastHeard > 10_000) light("offline");
 }, 1000);
-setInterval(() => {
+function countDown() {
   for (const { row, element } of rows.values()) {
     const old = element.querySelector(".due");
     if (old) old.replaceWith(deadline(row));
   }
-}, 5000);
+}
+setInterval(countDown, 5000);
 
 // ---- the drawer
 function show(id) {
@@ -415,5 +420,10 @@ addEventListener("keydown", (event) => {
 });
 
 showFilters();
+try {
+  showSummary(await (await fetch("/api/summary")).json());
+} catch {
+  light("offline");
+}
 await load();
 fromAddress();

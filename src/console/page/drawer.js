@@ -73,7 +73,9 @@ function facts(...pairs) {
 
 function due(text) {
   if (!text) return make("span", { class: "quiet" }, "—");
-  const left = Date.parse(text) - nowInLog();
+  const now = nowInLog();
+  if (now === null) return make("span", { class: "due" }, time(text));
+  const left = Date.parse(text) - now;
   return make("span", { class: `due ${left < 0 ? "over" : left < 1800e3 ? "soon" : ""}` }, `${time(text)}  ${word(left < 0 ? "over" : "left", { t: span(left) })}`);
 }
 
@@ -168,7 +170,7 @@ function render(w, changes, state) {
 function reading(r, unit, level) {
   const box = make("div", { class: "reading" }, make("span", { class: "quiet" }, r.name === "value" ? word("d.value") : r.name));
   const has = (x) => x !== null && x !== undefined;
-  box.append(make("span", { class: "figure" }, make("b", {}, number(r.value)), has(r.bound) ? make("span", { class: "quiet" }, ` / ${word("d.bound")} ${number(r.bound)}`) : "", unit && (r.name === "value" || has(r.bound)) ? make("span", { class: "unit" }, ` ${unit}`) : ""));
+  box.append(make("span", { class: "figure" }, make("b", {}, number(r.value)), has(r.bound) ? make("span", { class: "quiet" }, ` / ${word("d.bound")} ${number(r.bound)}`) : "", unit && r.name === "value" ? make("span", { class: "unit" }, ` ${unit}`) : ""));
   if (has(r.value) && has(r.bound) && r.bound > 0 && r.value >= 0) {
     const meter = make("meter", { min: 0, max: Math.max(r.bound * 1.5, r.value), value: r.value, class: level, "aria-hidden": "true" });
     box.append(meter);
