@@ -1,1 +1,3 @@
-//! One file a command.
+//! The commands.
+
+pub mod demo;
