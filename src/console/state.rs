@@ -411,6 +411,7 @@ mod tests {
         other["subject"]["region"] = json!("371121");
         other["departments"] = json!({"lead": {"id": "health"}});
         other["headline"] = json!("食堂");
+        other["headline_en"] = json!("Canteen");
         c.publish(&other);
         c.publish(&document("c", 1, "expired", "blue"));
         let word = |w: &str| vec![w.to_owned()];

@@ -101,7 +101,7 @@ function render(w, changes, state) {
 
   const s = w.subject ?? {};
   out.push(section("d.subject", facts(
-    [word("d.subject"), s.name], [word("d.object"), s.object_id], [word("d.entity"), s.entity_id], [word("d.type"), s.type ?? s.object_type],
+    [word("d.name"), s.name], [word("d.object"), s.object_id], [word("d.entity"), s.entity_id], [word("d.type"), s.type ?? s.object_type],
     [word("d.region"), name("region", s.region)], [word("d.street"), s.street], [word("d.location"), s.location ?? s.location_id], [word("d.sensor"), s.sensor ?? s.sensor_id],
     [word("d.risk"), s.risk_class], [word("d.tags"), s.tags?.length ? make("span", { class: "tags" }, s.tags.map((t) => make("span", { class: "tag" }, t))) : ""])));
 

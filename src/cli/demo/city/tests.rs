@@ -1,7 +1,8 @@
 use super::*;
-use crate::record::{Check, Kind, Required, columns, time};
+use crate::record::{Check, Column, Kind, Required, columns, time};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 const MINUTE: Millis = 60_000;
 
@@ -14,13 +15,20 @@ fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').try_fold(value, |v, part| v.get(part)).filter(|v| !v.is_null())
 }
 
+/// The columns of a kind; built once, not for each of 100,000 records.
+fn table(kind: Kind) -> &'static [Column] {
+    static TABLES: LazyLock<BTreeMap<Kind, Vec<Column>>> =
+        LazyLock::new(|| Kind::OUTSIDE.into_iter().map(|k| (k, columns(k))).collect());
+    &TABLES[&kind]
+}
+
 /// What a record of our own form must have; every field stands in the tables.
 fn sound(record: &Record) {
     let value = parsed(record);
     assert_eq!(value["kind"], record.kind.word());
     assert_eq!(record.source, record.kind.word());
     let mut known = BTreeSet::from(["kind"]);
-    for column in columns(record.kind) {
+    for column in table(record.kind) {
         known.insert(column.path.split('.').next().unwrap_or(column.path));
         let found = at(&value, column.path);
         assert!(column.required == Required::No || found.is_some(), "no {}: {value}", column.path);
@@ -84,7 +92,7 @@ fn every_record_has_the_fields_of_its_kind_and_broken_ones_are_broken() {
     city.answer("wabc-def", "urban_management@371102", "371102", "gas", Level::Red, START + MINUTE);
     let mut kinds: BTreeMap<Kind, u32> = BTreeMap::new();
     let mut faults = BTreeSet::new();
-    for record in city.next(START + 150 * MINUTE) {
+    for record in city.next(START + 110 * MINUTE) {
         match record.fault {
             None => {
                 sound(&record);
@@ -140,6 +148,12 @@ fn history_arrives_in_order_before_the_start() {
     }
 }
 
+/// The object of a message, else its enterprise or street: found as text, because parsing 200,000 takes long.
+fn key_of(record: &Record) -> &str {
+    let after = |name: &str| record.payload.split_once(name).and_then(|(_, rest)| rest.split('"').next());
+    after("\"object_id\":\"").or_else(|| after("\"entity_id\":\"")).or_else(|| after("\"street\":\"")).unwrap_or("")
+}
+
 /// Every value an object's sensor sent, with its minute since the start.
 fn readings(records: &[Record], key: &str) -> Vec<(i64, f64)> {
     let all: Vec<(i64, f64)> = records
@@ -160,8 +174,13 @@ fn readings(records: &[Record], key: &str) -> Vec<(i64, f64)> {
 #[test]
 fn each_incident_stands_in_the_records() {
     let mut city = City::new(11);
-    let records = city.next(START + 7 * 60 * MINUTE);
     let incidents = city.incidents();
+    let mut keys: BTreeSet<String> = incidents.iter().map(|i| i.key.clone()).collect();
+    let station = &incidents.iter().find(|i| i.indicator == "gas_cylinder_expired").expect("planted").key;
+    // A fill names the cylinder, and the station as its enterprise.
+    keys.extend(city.registry().filter(|r| r.payload.contains(station.as_str())).map(|r| key_of(&r).to_owned()));
+    let mut records = city.next(START + 7 * 60 * MINUTE);
+    records.retain(|r| keys.contains(key_of(r)));
     assert!(incidents.len() >= 12);
     assert!(incidents[0].raised_by - START <= 3 * i64::from(SPEED) * 1000, "the first shows within three seconds");
     let one = |indicator: &str| incidents.iter().find(|i| i.indicator == indicator).expect("planted").clone();
@@ -233,7 +252,7 @@ fn count_plain_fills(records: &[Record], station: &str, city: &City) -> usize {
 fn everybody_else_is_quiet() {
     let mut city = City::new(11);
     let planted: BTreeSet<String> = city.incidents().into_iter().map(|i| i.key).collect();
-    for record in city.next(START + 180 * MINUTE) {
+    for record in city.next(START + 60 * MINUTE) {
         if record.kind != Kind::Iot || record.fault.is_some() {
             continue;
         }
