@@ -80,10 +80,10 @@ impl Running {
     }
 
     fn end(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            if stop.send(()).is_err() {
-                tracing::debug!("the console's thread had ended already");
-            }
+        if let Some(stop) = self.stop.take()
+            && stop.send(()).is_err()
+        {
+            tracing::debug!("the console's thread had ended already");
         }
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()

@@ -1,5 +1,5 @@
 // The page: loads the list, follows the stream, and keeps both in step.
-import { word, name, said, number, time, span, english, switchLanguage } from "./words.js";
+import { word, name, said, number, unit, time, span, english, switchLanguage } from "./words.js";
 import { make, shape, bar } from "./draw.js";
 import { openDrawer, closeDrawer, drawerId, refreshDrawer } from "./drawer.js";
 
@@ -116,7 +116,7 @@ function deadline(row) {
 function draw(row) {
   const subject = row.subject ?? {};
   const value = row.value === null || row.value === undefined ? null
-    : [make("b", {}, number(row.value)), row.bound === null || row.bound === undefined ? "" : make("span", { class: "quiet" }, ` / ${number(row.bound)}`), row.indicator?.unit ? make("span", { class: "unit" }, ` ${row.indicator.unit}`) : ""];
+    : [make("b", {}, number(row.value)), row.bound === null || row.bound === undefined ? "" : make("span", { class: "quiet" }, ` / ${number(row.bound)}`), row.indicator?.unit ? make("span", { class: "unit" }, ` ${unit(row.indicator.unit)}`) : ""];
   const link = make("a", { href: `#${encodeURIComponent(row.id)}`, class: "open" },
     make("span", { class: "headline" }, said(row, "headline") || row.id),
     make("span", { class: "under" },

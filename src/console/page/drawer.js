@@ -1,5 +1,5 @@
 // One warning, whole: what, why, who, by when, and from which records.
-import { word, has, name, said, number, time, span, english } from "./words.js";
+import { word, has, name, said, number, unit as unitWord, time, span, english } from "./words.js";
 import { make, shape } from "./draw.js";
 
 const drawer = document.getElementById("drawer");
@@ -105,7 +105,7 @@ function render(w, changes, state) {
     [word("d.region"), name("region", s.region)], [word("d.street"), s.street], [word("d.location"), s.location ?? s.location_id], [word("d.sensor"), s.sensor ?? s.sensor_id],
     [word("d.risk"), s.risk_class], [word("d.tags"), s.tags?.length ? make("span", { class: "tags" }, s.tags.map((t) => make("span", { class: "tag" }, t))) : ""])));
 
-  const unit = w.indicator?.unit ?? "";
+  const unit = unitWord(w.indicator?.unit);
   const readings = w.readings?.length ? w.readings : w.value !== undefined && w.value !== null ? [{ name: "value", value: w.value, bound: w.bound }] : [];
   if (readings.length > 0) {
     out.push(section("d.readings",

@@ -29,6 +29,9 @@ export function name(kind, thing) {
 // The Chinese or the English one of two fields, whichever is there.
 export const said = (thing, field) => (english ? thing?.[`${field}_en`] : thing?.[field]) || thing?.[field] || "";
 
+// A unit as people say it; units of physics stay as they are.
+export const unit = (text) => (has(`unit.${text}`) ? word(`unit.${text}`) : (text ?? ""));
+
 // At most four significant decimals, no exponent.
 export function number(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "—";

@@ -46,7 +46,6 @@ impl City {
     }
 
     /// The registry: one version of every object. Goes in before everything else.
-    #[must_use]
     pub fn registry(&self) -> impl Iterator<Item = Record> + '_ {
         self.objects.all.iter().enumerate().map(|(n, object)| object.registry(n))
     }

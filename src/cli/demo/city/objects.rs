@@ -70,15 +70,50 @@ pub(super) struct Object {
     pub(super) maintained: Option<Millis>,
 }
 
-/// Region, name, streets, share of the objects in hundredths, centre.
-const REGIONS: &[(&str, &str, &[&str], u64, (f64, f64))] = &[
-    ("371102", "东港", &["海曲", "听涛", "望潮", "石桥", "南湖滨", "松林"], 34, (119.46, 35.42)),
-    ("371103", "岚山", &["岚湾", "安澜", "虎峪", "碑廓东"], 14, (119.32, 35.12)),
-    ("371121", "五莲", &["莲溪", "松柏", "许孟南", "街头岭"], 13, (119.21, 35.75)),
-    ("371122", "莒县", &["浮来", "沭东", "陵阳北", "刘官岭"], 19, (118.84, 35.58)),
-    ("371171", "开发区", &["奎峰", "沙墩"], 9, (119.49, 35.36)),
-    ("371172", "高新区", &["高兴", "河源"], 7, (119.42, 35.44)),
-    ("371173", "山海天", &["卧龙", "万平"], 4, (119.58, 35.52)),
+/// A district or zone.
+struct District {
+    code: &'static str,
+    name: &'static str,
+    /// Invented names; the number of a street is its place here.
+    streets: &'static [&'static str],
+    /// Share of the objects, hundredths.
+    share: u64,
+    /// Longitude and latitude of the middle, degrees.
+    centre: (f64, f64),
+}
+
+const DISTRICTS: &[District] = &[
+    District {
+        code: "371102",
+        name: "东港",
+        streets: &["海曲", "听涛", "望潮", "石桥", "南湖滨", "松林"],
+        share: 34,
+        centre: (119.46, 35.42),
+    },
+    District {
+        code: "371103",
+        name: "岚山",
+        streets: &["岚湾", "安澜", "虎峪", "碑廓东"],
+        share: 14,
+        centre: (119.32, 35.12),
+    },
+    District {
+        code: "371121",
+        name: "五莲",
+        streets: &["莲溪", "松柏", "许孟南", "街头岭"],
+        share: 13,
+        centre: (119.21, 35.75),
+    },
+    District {
+        code: "371122",
+        name: "莒县",
+        streets: &["浮来", "沭东", "陵阳北", "刘官岭"],
+        share: 19,
+        centre: (118.84, 35.58),
+    },
+    District { code: "371171", name: "开发区", streets: &["奎峰", "沙墩"], share: 9, centre: (119.49, 35.36) },
+    District { code: "371172", name: "高新区", streets: &["高兴", "河源"], share: 7, centre: (119.42, 35.44) },
+    District { code: "371173", name: "山海天", streets: &["卧龙", "万平"], share: 4, centre: (119.58, 35.52) },
 ];
 
 const WORDS: &[&str] = &[
@@ -130,7 +165,7 @@ impl Objects {
             let firms = if sort == Sort::Lift { owners(Sort::Firm) } else { Vec::new() };
             for k in 0..count {
                 let n = all.len() as u64;
-                let (region, district, streets, _, centre) = *region(below(seed, n, 1, 100));
+                let District { code: region, name: district, streets, centre, .. } = *district(below(seed, n, 1, 100));
                 let street = below(seed, n, 2, streets.len() as u64);
                 let road = streets[usize::try_from(street).unwrap_or(0)];
                 let id = match sort {
@@ -234,22 +269,22 @@ impl Objects {
 
     /// Every street, with its region.
     pub(super) fn streets() -> Vec<(&'static str, String)> {
-        REGIONS
+        DISTRICTS
             .iter()
-            .flat_map(|(code, _, streets, _, _)| (1..=streets.len()).map(move |n| (*code, format!("{code}{n:03}"))))
+            .flat_map(|d| (1..=d.streets.len()).map(move |n| (d.code, format!("{}{n:03}", d.code))))
             .collect()
     }
 }
 
-fn region(share: u64) -> &'static (&'static str, &'static str, &'static [&'static str], u64, (f64, f64)) {
+fn district(share: u64) -> &'static District {
     let mut upto = 0;
-    for region in REGIONS {
-        upto += region.3;
+    for district in DISTRICTS {
+        upto += district.share;
         if share < upto {
-            return region;
+            return district;
         }
     }
-    &REGIONS[0]
+    &DISTRICTS[0]
 }
 
 fn describe(
