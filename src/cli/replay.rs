@@ -1,8 +1,18 @@
 //! `forewarn replay`: history at full speed; log time comes from the records.
 
 use super::CliError;
+use crate::clock::Stopwatch;
+use crate::deliver::Summary;
+use crate::deliver::files::Lengths;
+use crate::intake::Options;
+use crate::log::{Clock, Durable, Embedded, FileInput, Merge, MergeInput, OutcomeFiles, Part, Stamp, Store};
+use crate::pack::{Body, Finding, Pack};
+use crate::record::Kind;
+use crate::response::PackRef;
 use clap::Args;
-use std::path::PathBuf;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
@@ -20,6 +30,161 @@ pub(crate) struct ReplayArgs {
     pub(crate) out: PathBuf,
 }
 
-pub(crate) fn run(_args: &ReplayArgs) -> Result<u8, CliError> {
-    Err(CliError::NotBuilt("replay"))
+/// The secret of a replay: outcomes stay in one folder, so that hashes need only be the same from run to run.
+const SECRET: &[u8] = b"replay";
+
+pub(crate) fn run(args: &ReplayArgs) -> Result<u8, CliError> {
+    let watch = Stopwatch::start();
+    let pack = Arc::new(load(&args.rules, &args.models)?);
+    let log = args.out.join("log");
+    for old in [&log, &args.out.join("summary.json")] {
+        remove(old)?;
+    }
+    let options = Options { partitions: 1, clock: Clock::Records, secret: SECRET.to_vec() };
+    let (registry, rest) = inputs(&pack, &args.records, &options)?;
+    let store = Store::open(&log, Durable::AtEnd).map_err(CliError::stage)?;
+    write_body(&args.out, &pack)?;
+    let mut run = Embedded::new(pack.clone(), &options, vec!["replay/0".to_owned()], store).map_err(CliError::stage)?;
+    let head = PackRef { version: 1, hash: pack.hash.clone() };
+    let mut files = OutcomeFiles::open(&args.out, Lengths::default(), head).map_err(CliError::stage)?;
+    let bar = ProgressBar::new_spinner().with_style(
+        ProgressStyle::with_template("{spinner} {pos} records {per_sec} log time {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()),
+    );
+    for (inputs, timed) in [(registry, false), (rest, true)] {
+        let mut merge = Merge::new(inputs);
+        while let Some(frame) = merge.next_frame().map_err(CliError::stage)? {
+            let stamp = stamp(frame.stamp, timed);
+            bar.inc(frame.rows.iter().map(|(_, rows)| rows.num_rows() as u64).sum());
+            bar.set_message(crate::record::time::rfc3339(frame.stamp));
+            let step = run.commit(&stamp, &frame.rows, &frame.positions).map_err(CliError::stage)?;
+            files.intake(&frame.seen, &frame.dead_letters).map_err(CliError::stage)?;
+            files.outcomes(&step).map_err(CliError::stage)?;
+        }
+        if timed && merge.newest() != i64::MIN {
+            let step = run.commit(&stamp(merge.newest(), true), &[], &Default::default()).map_err(CliError::stage)?;
+            files.outcomes(&step).map_err(CliError::stage)?;
+        }
+    }
+    let step = run.finish().map_err(CliError::stage)?;
+    files.outcomes(&step).map_err(CliError::stage)?;
+    bar.finish_and_clear();
+    let summary = files.finish(&run, watch.seconds()).map_err(CliError::stage)?;
+    summary.check().map_err(CliError::stage)?;
+    print_summary(summary, &args.out);
+    Ok(0)
+}
+
+fn stamp(at: i64, timed: bool) -> Stamp {
+    let marks = if timed { [("replay/0".to_owned(), at)].into() } else { Default::default() };
+    Stamp { wall: at, marks, blind: Vec::new() }
+}
+
+type Inputs = Vec<Box<dyn MergeInput>>;
+
+/// The inputs: those of registry records, which are loaded whole first, and the others.
+fn inputs(pack: &Pack, records: &[String], options: &Options) -> Result<(Inputs, Inputs), CliError> {
+    let (mut registry, mut rest): (Inputs, Inputs) = (Vec::new(), Vec::new());
+    let mut number = 0;
+    for argument in records {
+        let (source, path) = match argument.split_once('=') {
+            Some((source, path)) => (Some(source), path),
+            None => (None, argument.as_str()),
+        };
+        if let Some(source) = source.filter(|s| !pack.sources.contains_key(*s)) {
+            let known: Vec<&str> = pack.sources.keys().map(String::as_str).collect();
+            return Err(CliError::Usage(format!("no source \"{source}\" in the pack; there are {}", known.join(", "))));
+        }
+        for path in files_of(Path::new(path))? {
+            match source {
+                Some(source) => {
+                    let input = FileInput::of_source(pack, source, number, &path, options).map_err(CliError::stage)?;
+                    let into = pack.sources.get(source).is_some_and(|s| s.kind == Kind::Registry);
+                    if into { registry.push(Box::new(input)) } else { rest.push(Box::new(input)) }
+                }
+                None => {
+                    for (part, into) in [(Part::Registry, &mut registry), (Part::Rest, &mut rest)] {
+                        let input = FileInput::of_envelope(pack, number, &path, part, options).map_err(CliError::stage)?;
+                        into.push(Box::new(input));
+                    }
+                }
+            }
+            number += 1;
+        }
+    }
+    Ok((registry, rest))
+}
+
+/// A file, or the files of a folder in the order of their names.
+fn files_of(path: &Path) -> Result<Vec<PathBuf>, CliError> {
+    let failed = |source| CliError::File { action: "read", path: path.to_owned(), source };
+    if !path.is_dir() {
+        std::fs::metadata(path).map_err(failed)?;
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(failed)? {
+        let entry = entry.map_err(failed)?.path();
+        if entry.is_file() {
+            all.push(entry);
+        }
+    }
+    all.sort();
+    Ok(all)
+}
+
+fn remove(path: &Path) -> Result<(), CliError> {
+    let done = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    match done {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(CliError::File { action: "remove", path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The pack's texts lie beside the log, so that it can be read again without the rules folder.
+pub(crate) fn write_body(out: &Path, pack: &Pack) -> Result<(), CliError> {
+    let dir = out.join("log");
+    let path = dir.join(format!("pack-{}.json", pack.hash));
+    let failed = |source| CliError::File { action: "write", path: path.clone(), source };
+    std::fs::create_dir_all(&dir).map_err(failed)?;
+    let text = serde_json::to_string(&pack.body).expect("a pack's body is a map of texts");
+    std::fs::write(&path, text).map_err(failed)
+}
+
+/// Reads and checks a pack.
+pub(crate) fn load(rules: &Path, models: &Path) -> Result<Pack, CliError> {
+    let body = Body::load(rules, models).map_err(CliError::stage)?;
+    Pack::read(body).map_err(|findings| refused(rules, &findings))
+}
+
+fn refused(rules: &Path, findings: &[Finding]) -> CliError {
+    let first = findings.first().map_or_else(String::new, |f| {
+        format!("{}:{}:{} {}", f.place.file, f.place.line, f.place.column, f.message)
+    });
+    CliError::Usage(format!(
+        "the pack of {} has {} findings, the first: {first}; see them all with `forewarn check {}`",
+        rules.display(),
+        findings.len(),
+        rules.display()
+    ))
+}
+
+pub(crate) fn print_summary(summary: &Summary, out: &Path) {
+    let r = &summary.records;
+    println!("{:<14}{:>12}{:>12}{:>10}{:>10}{:>12}{:>12}", "记录 records", "in", "used", "late", "dup", "dead letter", "quarantine");
+    for (kind, c) in r.by_kind.iter().map(|(k, c)| (k.as_str(), c)).chain([("all", &r.total)]) {
+        println!(
+            "{:<14}{:>12}{:>12}{:>10}{:>10}{:>12}{:>12}",
+            kind, c.incoming, c.used, c.late, c.duplicate, c.dead_lettered, c.quarantined
+        );
+    }
+    println!("\n预警 warnings: {}", summary.warnings.total);
+    for (level, n) in summary.warnings.by_level.iter().rev() {
+        println!("  {:<12}{n:>8}", level.word());
+    }
+    for (indicator, n) in &summary.warnings.by_indicator {
+        println!("  {indicator:<32}{n:>8}");
+    }
+    println!("\n{:.1} s; outcomes in {}", summary.seconds, out.display());
 }

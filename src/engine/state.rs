@@ -281,6 +281,19 @@ pub struct Fates {
     pub dedupe_unknown: u64,
 }
 
+impl Fates {
+    /// Adds those of another partition.
+    pub fn add(&mut self, other: &Fates) {
+        self.used += other.used;
+        self.late += other.late;
+        self.beyond_windows += other.beyond_windows;
+        self.duplicate += other.duplicate;
+        self.stale_revision += other.stale_revision;
+        self.uncorrectable += other.uncorrectable;
+        self.dedupe_unknown += other.dedupe_unknown;
+    }
+}
+
 /// The whole state of one log partition.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct State {

@@ -1,28 +1,170 @@
 //! Entries as bytes and back.
+//!
+//! Form: `FWE1`, xxh3 of the rest (u64), then a postcard head, then one Arrow IPC stream per block (its schema inside, so
+//! that an entry can be read without anything else).
 
-use super::{Entry, LogError};
-use arrow::datatypes::SchemaRef;
-use std::collections::BTreeMap;
+use super::{Activate, Block, Entry, Frame, LogError, Stamp};
+use crate::record::Kind;
+use arrow::ipc::reader::StreamReader;
+use arrow::ipc::writer::StreamWriter;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_64;
 
-/// Schemas of blocks by id.
-#[derive(Clone, Debug, Default)]
-pub struct Schemas(pub BTreeMap<u64, SchemaRef>);
+const MAGIC: &[u8; 4] = b"FWE1";
 
-/// Bytes that are no entry.
-pub type EncodeError = LogError;
+#[derive(Serialize, Deserialize)]
+enum Head {
+    Rows { stamp: Stamp, pack: String, blocks: Vec<BlockHead> },
+    Loop { pack: String, blocks: Vec<BlockHead> },
+    Tick(Stamp),
+    Pack(Activate),
+}
+
+#[derive(Serialize, Deserialize)]
+struct BlockHead {
+    source: String,
+    kind: Kind,
+    space: String,
+    home: bool,
+    bytes: u64,
+}
 
 /// Entry to bytes.
 ///
-/// # Errors
-/// Never for entries that intake or engine made.
-pub fn encode(_entry: &Entry, _schemas: &mut Schemas) -> Result<Vec<u8>, EncodeError> {
-    Ok(Vec::new())
+/// # Panics
+/// Never for batches that Arrow made: writing into memory cannot fail.
+#[must_use]
+pub fn encode(entry: &Entry) -> Vec<u8> {
+    let mut bodies = Vec::new();
+    let head = match entry {
+        Entry::Tick(stamp) => Head::Tick(stamp.clone()),
+        Entry::Pack(activate) => Head::Pack(activate.clone()),
+        Entry::Rows(frame) => {
+            let blocks = write_blocks(&frame.blocks, &mut bodies);
+            Head::Rows { stamp: frame.stamp.clone().unwrap_or_default(), pack: frame.pack.to_string(), blocks }
+        }
+        Entry::Loop(frame) => {
+            Head::Loop { pack: frame.pack.to_string(), blocks: write_blocks(&frame.blocks, &mut bodies) }
+        }
+    };
+    let head = postcard::to_allocvec(&head).expect("a head holds nothing that cannot be written");
+    let mut bytes = Vec::with_capacity(16 + head.len() + bodies.len());
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&[0; 8]);
+    bytes.extend_from_slice(&u32::try_from(head.len()).unwrap_or(u32::MAX).to_le_bytes());
+    bytes.extend_from_slice(&head);
+    bytes.extend_from_slice(&bodies);
+    let sum = xxh3_64(&bytes[12..]).to_le_bytes();
+    bytes[4..12].copy_from_slice(&sum);
+    bytes
+}
+
+fn write_blocks(blocks: &[Block], into: &mut Vec<u8>) -> Vec<BlockHead> {
+    blocks
+        .iter()
+        .map(|block| {
+            let from = into.len();
+            let mut writer =
+                StreamWriter::try_new(&mut *into, &block.rows.schema()).expect("memory takes every byte");
+            writer.write(&block.rows).expect("memory takes every byte");
+            writer.finish().expect("memory takes every byte");
+            drop(writer);
+            BlockHead {
+                source: block.source.to_string(),
+                kind: block.kind,
+                space: block.space.to_string(),
+                home: block.home,
+                bytes: (into.len() - from) as u64,
+            }
+        })
+        .collect()
 }
 
 /// Bytes to entry.
 ///
 /// # Errors
-/// [`LogError::Damaged`] when the bytes are no entry or the schema is unknown.
-pub fn decode(_bytes: &[u8], _schemas: &Schemas) -> Result<Entry, EncodeError> {
-    Ok(Entry::Tick(super::Stamp::default()))
+/// [`LogError::Damaged`] when the bytes are no whole entry.
+pub fn decode(bytes: &[u8]) -> Result<Entry, LogError> {
+    let damaged = |what: &str| LogError::Damaged { place: "entry".to_owned(), what: what.to_owned() };
+    let sum = bytes.get(4..12).and_then(|b| b.try_into().ok()).ok_or_else(|| damaged("too short"))?;
+    if bytes.get(..4) != Some(MAGIC) {
+        return Err(damaged("not an entry"));
+    }
+    let rest = bytes.get(12..).ok_or_else(|| damaged("too short"))?;
+    if xxh3_64(rest) != u64::from_le_bytes(sum) {
+        return Err(damaged("checksum differs"));
+    }
+    let length = rest.get(..4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes).ok_or_else(|| damaged("cut"))?;
+    let (head, mut bodies) = rest
+        .get(4..)
+        .and_then(|r| r.split_at_checked(length as usize))
+        .ok_or_else(|| damaged("cut"))?;
+    let head: Head = postcard::from_bytes(head).map_err(|_| damaged("the head does not read"))?;
+    let mut read = |blocks: Vec<BlockHead>| {
+        blocks
+            .into_iter()
+            .map(|head| {
+                let (body, rest) = usize::try_from(head.bytes)
+                    .ok()
+                    .and_then(|n| bodies.split_at_checked(n))
+                    .ok_or_else(|| damaged("a block is cut"))?;
+                bodies = rest;
+                let mut reader = StreamReader::try_new(body, None).map_err(|_| damaged("a block does not read"))?;
+                let rows = reader.next().and_then(Result::ok).ok_or_else(|| damaged("a block does not read"))?;
+                Ok(Block {
+                    source: head.source.as_str().into(),
+                    kind: head.kind,
+                    space: head.space.as_str().into(),
+                    home: head.home,
+                    rows,
+                })
+            })
+            .collect::<Result<Vec<Block>, LogError>>()
+    };
+    Ok(match head {
+        Head::Tick(stamp) => Entry::Tick(stamp),
+        Head::Pack(activate) => Entry::Pack(activate),
+        Head::Rows { stamp, pack, blocks } => {
+            let pack: Arc<str> = pack.as_str().into();
+            Entry::Rows(Frame { stamp: Some(stamp), pack, blocks: read(blocks)? })
+        }
+        Head::Loop { pack, blocks } => {
+            Entry::Loop(Frame { stamp: None, pack: pack.as_str().into(), blocks: read(blocks)? })
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::StringArray;
+    use arrow::datatypes::{DataType, Field, Schema};
+    use arrow::record_batch::RecordBatch;
+    use proptest::prelude::*;
+
+    fn entry(keys: Vec<Option<String>>) -> Entry {
+        let schema = Arc::new(Schema::new(vec![Field::new(Block::KEY, DataType::Utf8, true)]));
+        let rows = RecordBatch::try_new(schema, vec![Arc::new(StringArray::from(keys))]).unwrap();
+        let block = Block { source: "iot".into(), kind: Kind::Iot, space: "object".into(), home: true, rows };
+        let stamp = Stamp { wall: 7, marks: [("iot/0".to_owned(), 5)].into(), blind: vec![] };
+        Entry::Rows(Frame { stamp: Some(stamp), pack: "p".into(), blocks: vec![block.clone(), block] })
+    }
+
+    proptest! {
+        #[test]
+        fn an_entry_reads_as_it_was_written(keys in proptest::collection::vec(proptest::option::of(".{0,8}"), 0..20)) {
+            let entry = entry(keys);
+            let again = decode(&encode(&entry)).unwrap();
+            prop_assert_eq!(format!("{entry:?}"), format!("{again:?}"));
+        }
+
+        #[test]
+        fn damage_is_noticed(at in 0_usize..400, bit in 0_u8..8) {
+            let mut bytes = encode(&entry(vec![Some("a".to_owned())]));
+            let at = at % bytes.len();
+            bytes[at] ^= 1 << bit;
+            prop_assert!(decode(&bytes).is_err());
+        }
+    }
 }

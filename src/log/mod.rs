@@ -6,9 +6,19 @@
 //! Not here: what entries mean (`engine`), how outcomes read (`deliver`).
 
 mod commit;
+mod embedded;
 mod encode;
 mod entry;
+mod input;
+mod merge;
+mod outcome_files;
+mod store;
 
 pub use commit::{DeadLetter, EngineCommit, IntakeCommit, LogError, Message, RawPosition, RegistryRow};
-pub use encode::{EncodeError, Schemas, decode, encode};
+pub use embedded::{Embedded, EmbeddedError, Step};
+pub use encode::{decode, encode};
 pub use entry::{Activate, Block, Clock, Entry, Frame, Stamp};
+pub use input::{FileInput, InputError, Part};
+pub use merge::{Merge, MergeInput, MergedFrame, Piece, PieceRow};
+pub use outcome_files::OutcomeFiles;
+pub use store::{Committed, Durable, Store};

@@ -1,0 +1,295 @@
+//! Files of records as inputs: CSV, NDJSON or JSON, packed with gzip or not.
+//!
+//! In: a file and the source it is of; without a source, our own envelope with all kinds mixed. Out: mapped pieces, in
+//! file order. Promise: every record of the file is a row or a dead letter with its byte position.
+
+use super::merge::{MergeInput, Piece, PieceRow};
+use crate::intake::{MapError, Mapper, Message, Options, kind_of};
+use crate::log::{Block, DeadLetter};
+use crate::pack::{Format, Pack};
+use crate::record::Kind;
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+use flate2::read::MultiGzDecoder;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum InputError {
+    /// It cannot be read.
+    #[error("could not read {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The source cannot be used for it.
+    #[error("{path}")]
+    Map {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: MapError,
+    },
+    /// The pack has no source for a kind.
+    #[error("the pack has no envelope source of kind {kind}, which {path} needs")]
+    NoSource {
+        /// The kind.
+        kind: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Which records of a file are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Registry records: they are loaded before the first row.
+    Registry,
+    /// All others.
+    Rest,
+}
+
+/// Bytes read at once.
+const PIECE: usize = 1 << 20;
+
+enum Form {
+    Csv { header: bool },
+    Lines,
+    Whole,
+}
+
+/// One file.
+pub struct FileInput {
+    path: PathBuf,
+    raw: Arc<str>,
+    origin: String,
+    read: Box<dyn Read>,
+    form: Form,
+    /// One per source; for mixed files by kind.
+    mappers: BTreeMap<Kind, Mapper>,
+    mixed: Option<Part>,
+    buffer: Vec<u8>,
+    /// Position of the buffer's first byte.
+    at: i64,
+    ended: bool,
+}
+
+impl FileInput {
+    /// Opens a file of a source.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or the source cannot be used.
+    pub fn of_source(pack: &Pack, source: &str, number: usize, path: &Path, options: &Options) -> Result<FileInput, InputError> {
+        let map = |source| InputError::Map { path: path.to_owned(), source };
+        let mapper = Mapper::new(pack, source, options).map_err(map)?;
+        let spec = pack.sources.get(source);
+        let form = match spec.map(|s| s.format) {
+            Some(Format::Csv) => Form::Csv { header: false },
+            Some(Format::Ndjson) => Form::Lines,
+            _ => form_of(path),
+        };
+        let kind = spec.map_or(Kind::Iot, |s| s.kind);
+        FileInput::open(path, source, number, form, [(kind, mapper)].into(), None)
+    }
+
+    /// Opens a file of our own envelope with all kinds mixed, for the registry records or for the others.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or the pack lacks an envelope source.
+    pub fn of_envelope(pack: &Pack, number: usize, path: &Path, part: Part, options: &Options) -> Result<FileInput, InputError> {
+        let mut mappers = BTreeMap::new();
+        for kind in Kind::OUTSIDE {
+            if (kind == Kind::Registry) != (part == Part::Registry) {
+                continue;
+            }
+            let source = pack
+                .sources
+                .values()
+                .find(|s| s.envelope && s.kind == kind)
+                .ok_or_else(|| InputError::NoSource { kind: kind.word(), path: path.to_owned() })?;
+            let map = |source| InputError::Map { path: path.to_owned(), source };
+            mappers.insert(kind, Mapper::new(pack, &source.name, options).map_err(map)?);
+        }
+        FileInput::open(path, "envelope", number, form_of(path), mappers, Some(part))
+    }
+
+    fn open(
+        path: &Path,
+        name: &str,
+        number: usize,
+        form: Form,
+        mappers: BTreeMap<Kind, Mapper>,
+        mixed: Option<Part>,
+    ) -> Result<FileInput, InputError> {
+        let file = File::open(path).map_err(|source| InputError::Read { path: path.to_owned(), source })?;
+        let file = BufReader::with_capacity(PIECE, file);
+        let read: Box<dyn Read> = if path.extension().is_some_and(|e| e == "gz") {
+            Box::new(MultiGzDecoder::new(file))
+        } else {
+            Box::new(file)
+        };
+        Ok(FileInput {
+            origin: path.display().to_string(),
+            path: path.to_owned(),
+            raw: format!("{name}/{number}").into(),
+            read,
+            form,
+            mappers,
+            mixed,
+            buffer: Vec::new(),
+            at: 0,
+            ended: false,
+        })
+    }
+
+    /// The raw partition that the file stands for.
+    #[must_use]
+    pub fn raw(&self) -> &Arc<str> {
+        &self.raw
+    }
+
+    fn fill(&mut self) -> Result<(), InputError> {
+        let from = self.buffer.len();
+        let want = if matches!(self.form, Form::Whole) { usize::MAX } else { PIECE };
+        let mut limited = (&mut self.read).take(want as u64);
+        let read = limited
+            .read_to_end(&mut self.buffer)
+            .map_err(|source| InputError::Read { path: self.path.clone(), source })?;
+        self.ended = read < want || self.buffer.len() == from;
+        Ok(())
+    }
+
+    /// Splits a mixed file's lines by their kind.
+    fn mixed_lines(&mut self, part: Part, dead: &mut Vec<DeadLetter>) -> usize {
+        let mut from = 0;
+        while let Some(rest) = self.buffer.get(from..).filter(|r| !r.is_empty()) {
+            let (length, next) = match rest.iter().position(|b| *b == b'\n') {
+                Some(n) => (n, from + n + 1),
+                None if self.ended => (rest.len(), self.buffer.len()),
+                None => break,
+            };
+            let line = rest.get(..length).unwrap_or_default();
+            let offset = self.at + i64::try_from(from).unwrap_or(0);
+            from = next;
+            if line.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            let message = Message { raw: &self.raw, origin: &self.origin, offset, payload: Some(line) };
+            match kind_of(line) {
+                Some(kind) => {
+                    if let Some(mapper) = self.mappers.get_mut(&kind) {
+                        mapper.push(&message, 0);
+                    }
+                }
+                None if part == Part::Rest => dead.push(DeadLetter {
+                    reason: "kind".to_owned(),
+                    field: Some("kind".to_owned()),
+                    detail: "no kind of record can be read from the line".to_owned(),
+                    kind: "unknown".to_owned(),
+                    source: "envelope".to_owned(),
+                    raw: self.raw.to_string(),
+                    origin: self.origin.clone(),
+                    offset,
+                    row: 0,
+                    length: line.len() as u64,
+                    sha256: Sha256::digest(line).iter().map(|b| format!("{b:02x}")).collect(),
+                    at: 0,
+                }),
+                None => {}
+            }
+        }
+        from
+    }
+
+    fn push(&mut self, dead: &mut Vec<DeadLetter>) -> Result<usize, InputError> {
+        if let Some(part) = self.mixed {
+            return Ok(self.mixed_lines(part, dead));
+        }
+        let Some(mapper) = self.mappers.values_mut().next() else { return Ok(self.buffer.len()) };
+        let mut used = 0;
+        if let Form::Csv { header } = &mut self.form
+            && !*header
+        {
+            let end = match self.buffer.iter().position(|b| *b == b'\n') {
+                Some(n) => n + 1,
+                None if self.ended => self.buffer.len(),
+                None => return Ok(0),
+            };
+            let first = self.buffer.get(..end).unwrap_or_default();
+            mapper
+                .push_csv_header(&self.origin, first)
+                .map_err(|source| InputError::Map { path: self.path.clone(), source })?;
+            *header = true;
+            used = end;
+        }
+        let rest = self.buffer.get(used..).unwrap_or_default();
+        let offset = self.at + i64::try_from(used).unwrap_or(0);
+        let message = Message { raw: &self.raw, origin: &self.origin, offset, payload: Some(rest) };
+        Ok(used
+            + match self.form {
+                Form::Csv { .. } => mapper.push_csv_rows(&message, self.ended, 0),
+                Form::Lines => mapper.push_lines(&message, self.ended, 0),
+                Form::Whole => {
+                    mapper.push(&message, 0);
+                    rest.len()
+                }
+            })
+    }
+}
+
+fn form_of(path: &Path) -> Form {
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = name.strip_suffix(".gz").unwrap_or(&name).to_owned();
+    if name.ends_with(".json") { Form::Whole } else { Form::Lines }
+}
+
+impl MergeInput for FileInput {
+    fn next(&mut self) -> Result<Option<Piece>, InputError> {
+        if self.ended && self.buffer.is_empty() {
+            return Ok(None);
+        }
+        if !self.ended {
+            self.fill()?;
+        }
+        let mut piece = Piece::default();
+        let used = self.push(&mut piece.dead_letters)?;
+        self.buffer.drain(..used);
+        self.at += i64::try_from(used).unwrap_or(0);
+        if self.ended {
+            self.buffer.clear();
+        }
+        if !piece.dead_letters.is_empty() {
+            piece.seen.insert("unknown".to_owned(), piece.dead_letters.len() as u64);
+        }
+        let mut order = Vec::new();
+        for (kind, mapper) in &mut self.mappers {
+            let mapped = mapper.take();
+            // What could not be split counts as of kind unknown, as its dead letter says.
+            let split = mapped.dead_letters.iter().filter(|d| d.kind != kind.word()).count() as u64;
+            *piece.seen.entry(kind.word().to_owned()).or_default() += mapped.seen - split;
+            if split > 0 {
+                *piece.seen.entry("unknown".to_owned()).or_default() += split;
+            }
+            piece.dead_letters.extend(mapped.dead_letters);
+            let offsets = mapped.rows.column_by_name(Block::OFFSET).and_then(|c| c.as_primitive_opt::<Int64Type>());
+            let batch = piece.batches.len();
+            for (row, at) in mapped.merge_time.iter().enumerate() {
+                let offset = offsets.map_or(0, |o| o.value(row));
+                order.push((offset, PieceRow { at: *at, batch, row }));
+            }
+            piece.batches.push((mapped.source.clone(), mapped.rows));
+        }
+        piece.seen.retain(|_, n| *n > 0);
+        order.sort_by_key(|(offset, row)| (*offset, row.batch, row.row));
+        piece.rows = order.into_iter().map(|(_, row)| row).collect();
+        piece.position = (self.raw.to_string(), self.at);
+        Ok(Some(piece))
+    }
+}

@@ -1,0 +1,95 @@
+//! What `replay`, `demo` and an embedded `run` leave in their folder: lines of outcomes and a summary.
+
+use super::{DeadLetter, Embedded, Step};
+use crate::deliver::files::{Lengths, Output, OutputError, Outputs};
+use crate::deliver::{Fate, Summary, dead_letter_line, signal_line, warning_line};
+use crate::response::PackRef;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The folder.
+#[derive(Debug)]
+pub struct OutcomeFiles {
+    dir: PathBuf,
+    outputs: Outputs,
+    /// What is counted so far.
+    pub summary: Summary,
+}
+
+impl OutcomeFiles {
+    /// Opens the folder; files are cut back to the lengths given.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn open(dir: &Path, committed: Lengths, pack: PackRef) -> Result<OutcomeFiles, OutputError> {
+        Ok(OutcomeFiles { outputs: Outputs::open(dir, committed)?, dir: dir.to_owned(), summary: Summary::new(pack) })
+    }
+
+    /// Appends the outcomes of a commit.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn outcomes(&mut self, step: &Step) -> Result<(), OutputError> {
+        for warning in &step.warnings {
+            self.summary.warning(warning);
+            self.outputs.append(Output::Warnings, &warning_line(warning))?;
+        }
+        for signal in &step.signals {
+            self.outputs.append(Output::Signals, &signal_line(signal))?;
+        }
+        self.summary.signals += step.signals.len() as u64;
+        self.summary.values += step.values.len() as u64;
+        Ok(())
+    }
+
+    /// Appends dead letters and counts what came in.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn intake(&mut self, seen: &BTreeMap<String, u64>, dead_letters: &[DeadLetter]) -> Result<(), OutputError> {
+        for (kind, n) in seen {
+            self.summary.records.came_in(kind, *n);
+        }
+        for letter in dead_letters {
+            let fate = if letter.reason == "future" { Fate::Quarantined } else { Fate::DeadLettered };
+            self.summary.records.became(&letter.kind, fate, 1);
+            self.outputs.append(Output::DeadLetters, &dead_letter_line(letter))?;
+        }
+        Ok(())
+    }
+
+    /// Brings everything to the disk.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn sync(&mut self) -> Result<Lengths, OutputError> {
+        self.outputs.sync()
+    }
+
+    /// Takes the engines' counts into the summary and writes it.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn finish(&mut self, run: &Embedded, seconds: f64) -> Result<&Summary, OutputError> {
+        for (kind, f) in run.fates() {
+            let records = &mut self.summary.records;
+            records.became(&kind, Fate::Used, f.used);
+            records.became(&kind, Fate::Duplicate, f.duplicate);
+            records.became(&kind, Fate::StaleRevision, f.stale_revision);
+            records.became(&kind, Fate::Late, f.late);
+            records.became(&kind, Fate::BeyondWindows, f.beyond_windows);
+        }
+        if let Some(at) = run.log_time() {
+            self.summary.log_time(at);
+        }
+        self.summary.seconds = seconds;
+        self.sync()?;
+        let path = self.dir.join("summary.json");
+        std::fs::write(&path, self.summary.json() + "\n").map_err(|source| OutputError::File {
+            action: "write",
+            path,
+            source,
+        })?;
+        Ok(&self.summary)
+    }
+}
