@@ -362,7 +362,8 @@ mod tests {
             Calendar::new(&file).map(|_| ()).map_err(|(field, why)| format!("{field}: {why}"))
         };
         assert_eq!(change(|_| ()), Ok(()));
-        let table: [(fn(&mut CalendarFile), &str); 11] = [
+        type Break = fn(&mut CalendarFile);
+        let table: [(Break, &str); 11] = [
             (|f| f.hours.clear(), "hours: there are no"),
             (|f| f.hours = vec!["8:30-12:00".into()], "hours: \"8:30"),
             (|f| f.hours = vec!["08:30".into()], "hours: \"08:30\" is not"),

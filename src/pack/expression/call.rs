@@ -4,9 +4,7 @@
 //! Not here: which operations there are (`functions`, `lower`).
 
 use super::class::Class;
-use arrow::array::{
-    Array, ArrayRef, BooleanArray, ListArray, PrimitiveArray, StringArray, StringBuilder, downcast_array,
-};
+use arrow::array::{Array, ArrayRef, BooleanArray, ListArray, PrimitiveArray, StringArray, StringBuilder};
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Float64Type, Schema, TimestampMillisecondType};
 use arrow::record_batch::RecordBatch;
 use datafusion_common::Result;
@@ -187,9 +185,12 @@ impl Lane<StringArray> {
 }
 
 impl Lane<ListArray> {
-    /// The texts of the row's list.
-    pub(super) fn get(&self, row: usize) -> Option<StringArray> {
-        self.at(row).map(|at| downcast_array::<StringArray>(&self.array.value(at)))
+    /// Where the row's items stand in the array of all items.
+    pub(super) fn range(&self, row: usize) -> Option<std::ops::Range<usize>> {
+        let at = self.at(row)?;
+        let offsets = self.array.value_offsets();
+        let place = |i: usize| usize::try_from(offsets[i]).expect("offsets of a list are not negative");
+        Some(place(at)..place(at + 1))
     }
 }
 

@@ -138,7 +138,7 @@ pub(super) fn cast(inputs: &Inputs<'_>) -> ArrayRef {
 pub(super) fn cast_array(array: &ArrayRef, from: Class, to: &DataType, counted: Counted) -> ArrayRef {
     let out = match (from, Class::of(to)) {
         (Class::Text, Some(Class::Time)) if array.data_type() == &DataType::Utf8 => {
-            map_text(array, |text| parse_time(text), |v: TimestampMillisecondArray| v.with_data_type(to.clone()))
+            map_text(array, parse_time, |v: TimestampMillisecondArray| v.with_data_type(to.clone()))
         }
         (Class::Text, Some(Class::Float)) if array.data_type() == &DataType::Utf8 => {
             map_text(array, parse_number, |v: Float64Array| v)
@@ -207,10 +207,11 @@ pub(super) fn normal(inputs: &Inputs<'_>) -> ArrayRef {
             finite(&floats)
         }
         _ => {
-            // Through the plain class casts only the type may change, never the value.
             let options = CastOptions { safe: true, ..CastOptions::default() };
-            cast_with_options(&array, inputs.returns, &options)
-                .unwrap_or_else(|_| arrow::array::new_null_array(inputs.returns, array.len()))
+            let out = cast_with_options(&array, inputs.returns, &options)
+                .unwrap_or_else(|_| arrow::array::new_null_array(inputs.returns, array.len()));
+            add_failed(out.null_count().saturating_sub(array.logical_null_count()));
+            out
         }
     }
 }

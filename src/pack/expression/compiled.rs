@@ -91,7 +91,8 @@ impl Expression {
     #[must_use]
     pub fn evaluate(&self, batch: &RecordBatch) -> Evaluated {
         let rows = batch.num_rows();
-        let fits = |(i, ty): &(usize, DataType)| batch.columns().get(*i).is_some_and(|c| c.data_type() == ty);
+        let fits =
+            |(i, ty): &(usize, DataType)| batch.columns().get(*i).is_some_and(|c| c.data_type().equals_datatype(ty));
         if !self.inner.columns.iter().all(fits) {
             return Evaluated { array: new_null_array(&self.inner.returns, rows), failed: rows };
         }

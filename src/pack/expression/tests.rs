@@ -298,7 +298,8 @@ fn the_type_is_what_the_place_wants() {
 /// Each line: the text, the code, a word of the message or hint, the place.
 #[test]
 fn refused_with_a_code_a_hint_and_a_place() {
-    let table: &[(&str, &str, &str, Option<(usize, usize)>)] = &[
+    type Refused = (&'static str, &'static str, &'static str, Option<(usize, usize)>);
+    let table: &[Refused] = &[
         ("valu > 1", "sql-column", "value", Some((0, 4))),
         ("n > 1 AND\n Value > 1", "sql-column", "value", Some((11, 5))),
         ("foo", "sql-column", "no column", Some((0, 3))),
@@ -601,7 +602,9 @@ const SLICED: &[&str] = &[
     "concat(name, n) LIKE '%1%'",
 ];
 
-fn random_batch(rows: &[(Option<i64>, Option<f64>, Option<bool>, Option<String>)]) -> RecordBatch {
+type Row = (Option<i64>, Option<f64>, Option<bool>, Option<String>);
+
+fn random_batch(rows: &[Row]) -> RecordBatch {
     let times: TimestampMillisecondArray = rows.iter().map(|r| r.0).collect();
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("n", Arc::new(rows.iter().map(|r| r.0).collect::<Int64Array>())),

@@ -190,7 +190,7 @@ pub(super) fn unknown(name: &str, place: Place) -> ExpressionError {
     }
     match nearest(name, FUNCTIONS.iter().map(|f| f.doc.name)) {
         Some(known) => error.hint(format!("did you mean \"{known}\"? / 是否指 {known}?")),
-        None => error.hint("`forewarn schema functions` lists them / 用 forewarn schema functions 查看全部函数"),
+        None => error.hint("`forewarn schema rule` lists them / 用 forewarn schema rule 查看全部函数"),
     }
 }
 
