@@ -151,6 +151,14 @@ impl Loaded {
     }
 }
 
+/// The parts that are built in, alone.
+#[cfg(test)]
+pub(crate) fn built_in() -> Body {
+    let mut loaded = Loaded::default();
+    loaded.fill();
+    loaded.body
+}
+
 /// The industry that a head file names; the folder's files then stand in its place.
 fn industry_of(head: &Path) -> Result<String, LoadError> {
     let text = std::fs::read_to_string(head).map_err(|source| LoadError::Read { path: head.to_owned(), source })?;

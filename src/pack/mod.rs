@@ -10,7 +10,7 @@ pub mod calendar;
 mod duration;
 pub mod expression;
 mod finding;
-mod load;
+pub(crate) mod load;
 mod model;
 mod plan;
 pub(crate) mod read;

@@ -479,6 +479,11 @@ impl Lowering<'_> {
         if value.class == Class::Null {
             return Ok(self.null(Class::Bool, place));
         }
+        if values.len() <= choose::FEW {
+            values.insert(0, value);
+            let found = self.call("IN", choose::one_of, values, Class::Bool, Prepared::Nothing);
+            return Ok(if negated { self.negate(found) } else { found });
+        }
         let items = values.into_iter().map(|v| v.expr).collect();
         let expr = df::in_list(value.expr, items, &negated, self.schema).map_err(|e| {
             ExpressionError::ty(e.strip_backtrace(), format!("类型不符:{}", e.strip_backtrace()), place)

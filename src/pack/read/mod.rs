@@ -17,6 +17,8 @@ mod scan;
 mod schema;
 mod sources;
 mod texts;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 pub(crate) use fix::fix;

@@ -662,8 +662,7 @@ impl<'a, 'm> Rules<'a, 'm> {
 
 /// The type of a lookup's value, if its SQL compiles.
 fn lookup_type(sql: &Sql, view: &Schema) -> Option<DataType> {
-    let _ = Expression::compile(&sql.0, view, Want::Any).ok()?;
-    view.field_with_name(&sql.0).ok().map(|f| f.data_type().clone())
+    Expression::compile(&sql.0, view, Want::Any).ok().map(|e| e.data_type().clone())
 }
 
 /// The functions that an aggregate names, `count` aside.

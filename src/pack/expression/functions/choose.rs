@@ -7,7 +7,7 @@ use crate::pack::expression::call::{Inputs, Prepared};
 use crate::pack::expression::class::Class;
 use crate::pack::expression::error::{ExpressionError, Place};
 use crate::pack::expression::lower::{Lowering, Typed};
-use arrow::array::{Array, ArrayRef, BooleanArray, new_null_array};
+use arrow::array::{Array, ArrayRef, BooleanArray, Scalar, new_null_array};
 use arrow::compute::kernels::cmp;
 use arrow::compute::kernels::zip::zip;
 use arrow::compute::{and_kleene, is_not_null, is_null, or_kleene};
@@ -25,6 +25,25 @@ pub(in super::super) fn between(inputs: &Inputs<'_>) -> ArrayRef {
         (Ok(above), Ok(below)) => Arc::new(and_kleene(&above, &below).expect("both have the rows of the batch")),
         _ => unreachable!("the three have one type that has an order"),
     }
+}
+
+/// Items that IN compares one after the other; for more a hash table is quicker.
+pub(in super::super) const FEW: usize = 12;
+
+/// True if the first equals one of the others; null as a chain of `= OR =` would be.
+pub(in super::super) fn one_of(inputs: &Inputs<'_>) -> ArrayRef {
+    let x = inputs.full(0);
+    let mut out: Option<BooleanArray> = None;
+    for i in 1..inputs.count() {
+        let (item, one) = inputs.array(i);
+        let equal = if one { cmp::eq(&x, &Scalar::new(&item)) } else { cmp::eq(&x, &item) };
+        let equal = equal.expect("all have one type");
+        out = Some(match out {
+            Some(before) => or_kleene(&before, &equal).expect("both have the rows of the batch"),
+            None => equal,
+        });
+    }
+    out.map_or_else(|| new_null_array(inputs.returns, inputs.rows), |out| Arc::new(out))
 }
 
 pub(super) const COALESCE: Function = Function {

@@ -3,7 +3,8 @@
 use super::{Form, Function, FunctionDoc, Param};
 use crate::pack::expression::call::Inputs;
 use crate::pack::expression::class::Class;
-use arrow::array::{Array, ArrayRef, ListArray, StringArray};
+use arrow::array::{Array, ArrayRef, BooleanArray, ListArray, Scalar, StringArray};
+use arrow::compute::kernels::cmp;
 use arrow::datatypes::Int64Type;
 
 /// False for an empty list, null for an absent one.
@@ -24,14 +25,26 @@ pub(super) fn contains_any(inputs: &Inputs<'_>) -> ArrayRef {
     // The texts of all rows in one array; a row has a range of it.
     let items = StringArray::from(list.array.values().to_data());
     let words: Vec<_> = (1..inputs.count()).map(|i| inputs.text(i)).collect();
+    // A word in quotes is compared with all items at once, by Arrow's kernel; a column of words row by row.
+    let found: Vec<Option<BooleanArray>> = words
+        .iter()
+        .map(|word| word.one.then(|| cmp::eq(&items, &Scalar::new(&word.array)).expect("both are texts")))
+        .collect();
     inputs.make_bool(|row| {
         let range = list.range(row)?;
         let mut unknown = false;
-        for word in &words {
-            match word.get(row) {
-                Some(word) if range.clone().any(|i| items.is_valid(i) && items.value(i) == word) => return Some(true),
-                Some(_) => {}
-                None => unknown = true,
+        for (word, found) in words.iter().zip(&found) {
+            let here = match (found, word.get(row)) {
+                (_, None) => {
+                    unknown = true;
+                    false
+                }
+                // A null item compares to null, whose bit says nothing.
+                (Some(found), _) => range.clone().any(|i| found.is_valid(i) && found.value(i)),
+                (None, Some(word)) => range.clone().any(|i| items.is_valid(i) && items.value(i) == word),
+            };
+            if here {
+                return Some(true);
             }
         }
         if unknown { None } else { Some(false) }
