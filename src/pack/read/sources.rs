@@ -2,7 +2,7 @@
 
 use super::meaning::Meaning;
 use super::schema::near;
-use crate::pack::expression::Want;
+use crate::pack::expression::{Expression, Want};
 use crate::pack::{Corrections, Format, Source, Sql};
 use crate::record::{Kind, Required, Type, columns};
 use arrow::datatypes::{DataType, Field, Schema};
@@ -115,7 +115,11 @@ fn mapped(meaning: &mut Meaning<'_>, path: &str, source: &Source, names: &BTreeS
         let at = format!("/record/{field}");
         match own.iter().find(|c| c.name == field) {
             Some(column) => {
-                meaning.sql((path, &at), sql, &view, Want::Column(column.ty));
+                // Intake also takes a list written as one text: 'food;fire'.
+                let one = column.ty == Type::TextList && Expression::compile(&sql.0, &view, Want::Text).is_ok();
+                if !one {
+                    meaning.sql((path, &at), sql, &view, Want::Column(column.ty));
+                }
             }
             None => {
                 let en = format!("{} has no field \"{field}\"", source.kind.word());
