@@ -244,3 +244,77 @@ fn span(text: &str, line: usize, column: usize, length: usize) -> Option<std::op
     let (from, to) = (at(column - 1), at(column - 1 + length));
     Some(start + from..start + to)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pack::Place;
+
+    fn finding(line: usize, column: usize, length: usize) -> Finding {
+        Finding {
+            code: "level-order",
+            severity: Severity::Error,
+            place: Place { file: "rules/gas/a.yaml".into(), line, column, length },
+            message: "yellow at 9 is not above blue at 10".into(),
+            message_zh: "黄色(三级)的 9 应大于蓝色(四级)的 10".into(),
+            hint: Some("raise it".into()),
+        }
+    }
+
+    #[test]
+    fn the_mark_stands_under_the_fault_behind_chinese() {
+        let text = "id: a\nname: \"泄漏\" # 说明\n";
+        let shown = human(&finding(2, 7, 4), "rules/gas/a.yaml", text, false);
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(lines[0].contains("rules/gas/a.yaml:2:7 yellow at 9"), "{shown}");
+        let source = lines.iter().position(|l| l.contains("泄漏")).unwrap();
+        // Two of the characters before the end of the mark are two columns wide.
+        assert!(lines[source + 1].contains("      ^^^^^^ 黄色"), "{shown}");
+        assert!(shown.contains("hint: raise it"), "{shown}");
+    }
+
+    #[test]
+    fn a_file_as_a_whole_and_a_place_behind_its_end_are_shown_too() {
+        for at in [finding(0, 0, 0), finding(1, 99, 3), finding(9, 1, 1)] {
+            assert!(human(&at, "rules/gas/a.yaml", "id: a\n", false).contains("黄色"));
+        }
+        assert!(human(&finding(1, 1, 1), "rules/gas/a.yaml", "", false).contains("黄色"));
+    }
+
+    #[test]
+    fn a_path_inside_a_pack_leads_to_the_pack() {
+        let dir = tempfile::tempdir().unwrap();
+        let rules = dir.path().join("rules");
+        for folder in ["rules/gas", "rules/sources", "rules/examples/nab", "models"] {
+            std::fs::create_dir_all(dir.path().join(folder)).unwrap();
+        }
+        std::fs::write(rules.join("gas/a.yaml"), "").unwrap();
+        for (path, pack) in [
+            (rules.clone(), rules.clone()),
+            (rules.join("gas"), rules.clone()),
+            (rules.join("gas/a.yaml"), rules.clone()),
+            (rules.join("sources"), rules.clone()),
+            (rules.join("examples/nab"), rules.join("examples/nab")),
+            (dir.path().join("models"), rules.clone()),
+        ] {
+            assert_eq!(pack_of(&path), pack, "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn check_limits_findings_to_the_path_and_fix_mends_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let gas = dir.path().join("rules/gas");
+        std::fs::create_dir_all(&gas).unwrap();
+        std::fs::create_dir_all(dir.path().join("rules/sources")).unwrap();
+        let head = "id: gas\nname: \"燃气\"\nname_en: \"Gas\"\nlead: urban_management\nassist: []\n";
+        std::fs::write(gas.join("industry.yaml"), head.replace("\"燃气\"", "燃气")).unwrap();
+        std::fs::write(gas.join("plan.yaml"), "id: plan_gas\nname: \"x\"\nlevels: {}\nextra: 1\n").unwrap();
+        let args = |path: &str, fix| CheckArgs { paths: vec![gas.join(path)], format: Format::Json, fix };
+        assert_eq!(run(&args("industry.yaml", false)).unwrap(), 1);
+        assert_eq!(run(&args("industry.yaml", true)).unwrap(), 0);
+        assert_eq!(std::fs::read_to_string(gas.join("industry.yaml")).unwrap(), head);
+        assert_eq!(run(&args("plan.yaml", true)).unwrap(), 1, "an unknown field has no obvious remedy");
+        assert_eq!(run(&args("nosuch.yaml", false)).unwrap_err().exit_code(), 2);
+    }
+}

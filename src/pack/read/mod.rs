@@ -16,9 +16,9 @@ mod rules;
 mod scan;
 mod schema;
 mod sources;
-mod texts;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod tree;
 
 pub(crate) use fix::fix;

@@ -102,6 +102,7 @@ pub(super) fn rule() -> Value {
         definitions.extend(object(&mut one, "definitions"));
         if let Some(map) = one.as_object_mut() {
             map.remove("$schema");
+            map.remove("definitions");
         }
         branches.push(json!({
             "if": { "properties": { "kind": { "const": kind } }, "required": ["kind"] },

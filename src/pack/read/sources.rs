@@ -115,10 +115,11 @@ fn mapped(meaning: &mut Meaning<'_>, path: &str, source: &Source, names: &BTreeS
         let at = format!("/record/{field}");
         match own.iter().find(|c| c.name == field) {
             Some(column) => {
-                // A list may also be written as one text, 'food;fire': intake splits it at semicolons.
-                let joined = column.ty == Type::TextList && Expression::compile(&sql.0, &view, Want::Text).is_ok();
-                let want = if joined { Want::Text } else { Want::Column(column.ty) };
-                meaning.sql((path, &at), sql, &view, want);
+                // Intake also takes a list written as one text: 'food;fire'.
+                let one = column.ty == Type::TextList && Expression::compile(&sql.0, &view, Want::Text).is_ok();
+                if !one {
+                    meaning.sql((path, &at), sql, &view, Want::Column(column.ty));
+                }
             }
             None => {
                 let en = format!("{} has no field \"{field}\"", source.kind.word());

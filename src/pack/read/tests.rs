@@ -1,0 +1,462 @@
+//! Bad files and what is said about them; good files that pass; mends that make bad files good.
+
+use super::document::Form;
+use crate::pack::load::built_in;
+use crate::pack::read::{fix, judge};
+use crate::pack::{Body, Loaded, Pack};
+use proptest::prelude::*;
+use std::path::Path;
+
+const INDUSTRY: &str = "\
+id: gas
+name: \"燃气\"
+name_en: \"Gas\"
+lead: urban_management
+assist: [fire_rescue]
+";
+
+const PLAN: &str = "\
+id: plan_gas
+name: \"预案\"
+levels:
+  blue: { steps: [{ id: \"1\", by: lead, do: \"查\", within: 2h }] }
+  yellow: { steps: [{ id: \"1\", by: lead, do: \"查\", within: 2h }] }
+  orange: { steps: [{ id: \"1\", by: fire_rescue, do: \"查\", within: 2h }] }
+";
+
+/// A good reading; the tables change lines of it.
+const LEAK: &str = "\
+id: gas_leak
+name: \"泄漏浓度\"
+status: stable
+source: iot
+key: { space: object, state: [sensor_id] }
+filter: \"sensor_type = 'gas_lel'\"
+kind: sustained
+value: \"value\"
+levels: { blue: 10, yellow: 25, orange: 50 }
+on_null: skip
+basis: [{ name: \"标准\", status: S }]
+message: \"{{ object.name }}达{{ value }}{{ unit }}\"
+";
+
+/// A good count.
+const COUNT: &str = "\
+id: gas_count
+name: \"次数\"
+status: shadow
+source: supervision
+key: { space: entity }
+kind: measure
+window: 7d
+measures:
+  n: { count: true }
+levels: { blue: 1, yellow: 2 }
+on_null: zero
+";
+
+fn pack() -> Body {
+    let mut body = built_in();
+    for (path, text) in [
+        ("rules/gas/industry.yaml", INDUSTRY),
+        ("rules/gas/plan.yaml", PLAN),
+        ("rules/gas/gas_leak.yaml", LEAK),
+        ("rules/gas/gas_count.yaml", COUNT),
+    ] {
+        body.files.insert(path.to_owned(), text.to_owned());
+    }
+    body
+}
+
+/// The findings of a pack in which one file was changed, `file:line:column code`.
+fn findings(path: &str, text: &str) -> Vec<String> {
+    let mut body = pack();
+    body.files.insert(path.to_owned(), text.to_owned());
+    told(&body)
+}
+
+fn told(body: &Body) -> Vec<String> {
+    let name = |f: &str| f.rsplit('/').next().unwrap_or_default().to_owned();
+    let (_, findings) = judge(body);
+    findings.iter().map(|f| format!("{}:{}:{} {}", name(&f.place.file), f.place.line, f.place.column, f.code)).collect()
+}
+
+#[test]
+fn a_good_pack_has_no_findings() {
+    assert_eq!(told(&pack()), Vec::<String>::new());
+    let pack = Pack::read(pack()).unwrap();
+    assert_eq!(pack.indicators["gas_leak"].industry.as_deref(), Some("gas"));
+    assert_eq!(pack.hash.len(), 64);
+}
+
+/// Checks a table of (line of the file, its replacement, findings).
+fn table(path: &str, good: &str, cases: &[(&str, &str, &[&str])]) {
+    let mut wrong = Vec::new();
+    for (line, now, expected) in cases {
+        assert!(good.contains(line), "the good file has no line {line}");
+        let found = findings(path, &good.replacen(line, now, 1));
+        if found != *expected {
+            wrong.push(format!("{now}\n   expected {expected:?}\n      found {found:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn slips_of_ordinary_editors_are_told_with_their_place() {
+    table(
+        "rules/gas/gas_leak.yaml",
+        LEAK,
+        &[
+            ("name: \"泄漏浓度\"", "name：\"泄漏浓度\"", &["gas_leak.yaml:2:5 full-width"]),
+            ("name: \"泄漏浓度\"", "name: “泄漏浓度”", &["gas_leak.yaml:2:7 full-width"]),
+            ("name: \"泄漏浓度\"", "name: 泄漏浓度", &["gas_leak.yaml:2:7 unquoted"]),
+            ("name: \"泄漏浓度\"", "name: 泄漏，浓度", &["gas_leak.yaml:2:7 unquoted"]),
+            ("name: \"泄漏浓度\"", "name: \"泄漏，浓度：#1\"", &[]),
+            ("name: \"泄漏浓度\"", "name: \"泄漏\" # 注释，随意：", &[]),
+            ("blue: 10, yellow: 25", "blue: 10，yellow: 25", &["gas_leak.yaml:9:19 full-width"]),
+            ("levels: {", "levels: ｛", &["gas_leak.yaml:9:9 full-width"]),
+            ("status: stable", "status:\u{3000}stable", &["gas_leak.yaml:3:8 wide-space"]),
+            ("status: stable", "status:\tstable", &["gas_leak.yaml:3:8 tab"]),
+            ("status: stable", "status: stable\r", &["gas_leak.yaml:3:15 line-end"]),
+            ("status: stable", "status: stable#ok", &["gas_leak.yaml:3:9 unknown-word", "gas_leak.yaml:3:15 hash"]),
+            ("status: stable", "status: &a stable", &["gas_leak.yaml:3:9 anchor"]),
+            ("status: stable", "status: *a", &["gas_leak.yaml:3:9 alias"]),
+            ("status: stable", "status: !!str stable", &["gas_leak.yaml:3:9 tag"]),
+            ("status: stable", "<<: { a: 1 }", &["gas_leak.yaml:3:1 merge-key"]),
+            ("status: stable", "status: stable\nstatus: draft", &["gas_leak.yaml:4:1 duplicate-key"]),
+            ("status: stable", "status: stable\n---\na: 1", &["gas_leak.yaml:4:1 documents"]),
+            ("status: stable", "status:", &["gas_leak.yaml:3:7 empty"]),
+            ("status: stable", "status: [stable", &["gas_leak.yaml:4:7 yaml-syntax"]),
+        ],
+    );
+}
+
+#[test]
+fn fields_types_and_words_are_told_with_their_place() {
+    table(
+        "rules/gas/gas_leak.yaml",
+        LEAK,
+        &[
+            ("levels: {", "levls: {", &["gas_leak.yaml:9:1 unknown-field"]),
+            ("blue: 10", "bleu: 10", &["gas_leak.yaml:9:11 unknown-field"]),
+            ("value: \"value\"\n", "", &["gas_leak.yaml:1:1 missing-field"]),
+            ("status: stable", "status: stabel", &["gas_leak.yaml:3:9 unknown-word"]),
+            ("kind: sustained", "kind: sustaind", &["gas_leak.yaml:7:7 unknown-word"]),
+            ("kind: sustained", "kind: trend", &["gas_leak.yaml:7:7 kind-later"]),
+            ("kind: sustained\n", "", &["gas_leak.yaml:1:1 missing-field"]),
+            ("kind: sustained", "kind: sustained\nduration: 7x", &["gas_leak.yaml:8:11 wrong-form"]),
+            ("kind: sustained", "kind: sustained\nsamples: \"2\"", &["gas_leak.yaml:8:10 wrong-type"]),
+            ("kind: sustained", "kind: sustained\ncool_down: { bleu: 1h }", &["gas_leak.yaml:8:14 unknown-field"]),
+            ("kind: sustained", "kind: sustained\nclear: { below: \"95\" }", &["gas_leak.yaml:8:17 wrong-form"]),
+            ("name: \"泄漏浓度\"", "name: 001", &[]),
+            ("name: \"泄漏浓度\"", "name: 101", &["gas_leak.yaml:2:7 wrong-type"]),
+            ("blue: 10", "blue: true", &["gas_leak.yaml:9:17 wrong-type"]),
+            ("blue: 10", "blue: { abov: 10 }", &["gas_leak.yaml:9:19 unknown-field"]),
+            ("id: gas_leak", "- gas_leak", &["gas_leak.yaml:2:1 yaml-syntax"]),
+        ],
+    );
+}
+
+#[test]
+fn what_an_indicator_names_must_exist() {
+    table(
+        "rules/gas/gas_leak.yaml",
+        LEAK,
+        &[
+            ("id: gas_leak", "id: gas_leek", &["gas_leak.yaml:1:5 id-file"]),
+            ("source: iot", "source: iott", &["gas_leak.yaml:4:9 unknown-source"]),
+            ("space: object", "space: street", &["gas_leak.yaml:5:15 route"]),
+            ("[sensor_id]", "[sensor]", &["gas_leak.yaml:5:31 sql-column"]),
+            ("basis: ", "to: { lead: urban_managment }\nbasis: ", &["gas_leak.yaml:11:13 unknown-department"]),
+            ("basis: ", "plan: plan_gass\nbasis: ", &["gas_leak.yaml:11:7 unknown-plan"]),
+            ("orange: 50", "orange: 50, red: 60", &["gas_leak.yaml:1:5 plan-level"]),
+            ("basis: [{ name: \"标准\", status: S }]\n", "", &["gas_leak.yaml:1:5 no-basis"]),
+            ("basis: ", "matter_code: \"X\"\nbasis: ", &["gas_leak.yaml:11:14 unknown-matter"]),
+            ("basis: ", "lookups: { lic: gas_lic }\nbasis: ", &["gas_leak.yaml:11:17 unknown-indicator"]),
+            ("basis: ", "lookups: { lic: gas_count }\nbasis: ", &["gas_leak.yaml:11:17 lookup"]),
+            ("orange: 50", "orange: { signal: gas_count }", &["gas_leak.yaml:9:51 signal-route"]),
+            ("orange: 50", "orange: { signal: gas_cont }", &["gas_leak.yaml:9:51 unknown-indicator"]),
+            ("basis: ", "incident: [seq]\nbasis: ", &["gas_leak.yaml:11:12 incident"]),
+            ("value: \"value\"", "value: \"valu\"", &["gas_leak.yaml:8:9 sql-column"]),
+            ("'gas_lel'\"", "'gas_lel' AND nosuch = 1\"", &["gas_leak.yaml:6:38 sql-column"]),
+        ],
+    );
+}
+
+#[test]
+fn levels_rise_and_fit_their_method() {
+    table(
+        "rules/gas/gas_leak.yaml",
+        LEAK,
+        &[
+            ("yellow: 25", "yellow: 9", &["gas_leak.yaml:9:29 level-order"]),
+            ("yellow: 25", "yellow: 10", &["gas_leak.yaml:9:29 level-order"]),
+            (
+                "levels: {",
+                "levels: { direction: below,",
+                &["gas_leak.yaml:9:47 level-order", "gas_leak.yaml:9:59 level-order"],
+            ),
+            ("yellow: 25", "yellow: 5m", &["gas_leak.yaml:9:29 level-form"]),
+            ("yellow: 25", "yellow: [1, 2]", &["gas_leak.yaml:9:21 level-form"]),
+            (
+                "levels: {",
+                "bound: 5\nlevels: {",
+                &["gas_leak.yaml:10:17 level-form", "gas_leak.yaml:10:29 level-form", "gas_leak.yaml:10:41 level-form"],
+            ),
+            ("levels: { blue: 10, yellow: 25, orange: 50 }\n", "", &["gas_leak.yaml:1:5 no-levels"]),
+            ("orange: 50", "orange: {}", &["gas_leak.yaml:9:33 condition"]),
+            (
+                "orange: 50",
+                "orange: { above: 1, signal: gas_count }",
+                &["gas_leak.yaml:9:33 condition", "gas_leak.yaml:9:61 signal-route"],
+            ),
+            ("orange: 50", "orange: { measure: n, above: 1 }", &["gas_leak.yaml:9:52 unknown-measure"]),
+            ("orange: 50", "orange: { after: 5m }", &["gas_leak.yaml:9:50 condition"]),
+            ("on_null", "clear: { above: \"105%\" }\non_null", &["gas_leak.yaml:10:17 clear"]),
+            ("on_null", "raise: [{ when: { above: 1 }, by: 4 }]\non_null", &["gas_leak.yaml:10:35 raise"]),
+            (
+                "on_null",
+                "segments: [{ id: a, when: \"true\", levels: { blue: 10, yellow: 25, orange: 50 } }]\non_null",
+                &["gas_leak.yaml:10:12 no-effect"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn measures_and_texts_are_checked() {
+    table(
+        "rules/gas/gas_count.yaml",
+        COUNT,
+        &[
+            ("{ count: true }", "{ count: true, sum: \"amount_cny\" }", &["gas_count.yaml:9:3 measure"]),
+            ("{ count: true }", "{}", &["gas_count.yaml:9:3 measure"]),
+            ("window: 7d\n", "", &["gas_count.yaml:8:3 no-window"]),
+            ("window: 7d", "window: { size: 7d, pane: 5h }", &["gas_count.yaml:7:27 pane"]),
+            ("window: 7d", "window: 0s", &["gas_count.yaml:7:9 duration"]),
+            (
+                "n: { count: true }",
+                "n: { distinct: \"entity_id\", window: { size: 7d, keep: panes } }",
+                &["gas_count.yaml:9:18 distinct-rows"],
+            ),
+            ("n: { count: true }", "n: { count: true }\n  m: { sum: \"amount_cny\" }", &["gas_count.yaml:8:1 measure"]),
+            ("kind: measure", "kind: measure\nvalue: \"m * 2\"", &["gas_count.yaml:7:9 sql-column"]),
+            ("on_null: zero", "on_null: zero\nmessage: \"{{ object.nam }}\"", &["gas_count.yaml:12:10 template"]),
+            ("on_null: zero", "on_null: zero\nmessage: \"{{ object.name\"", &["gas_count.yaml:12:10 template"]),
+            ("on_null: zero", "on_null: zero\nmessage: \"超过30分钟\"", &["gas_count.yaml:12:10 bare-number"]),
+        ],
+    );
+}
+
+#[test]
+fn helpers_tell_nobody_and_signals_make_no_circle() {
+    let helper = COUNT.replace("gas_count", "gas_leak__near");
+    let cases = [
+        (format!("{helper}to: {{ lead: fire_rescue }}\n"), vec!["gas_leak__near.yaml:12:1 helper"]),
+        (helper.clone(), vec![]),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(findings("rules/gas/gas_leak__near.yaml", &text), expected);
+    }
+    let mut body = pack();
+    let a = LEAK
+        .replace("orange: 50", "orange: { signal: gas_b }")
+        .replace("on_null", "signal_to: [{ space: object, key: object_id }]\non_null");
+    let b = a.replace("gas_leak", "gas_b").replace("signal: gas_b", "signal: gas_leak");
+    body.files.insert("rules/gas/gas_leak.yaml".into(), a);
+    body.files.insert("rules/gas/gas_b.yaml".into(), b);
+    assert_eq!(told(&body), ["gas_b.yaml:1:5 cycle"]);
+}
+
+const FEED: &str = "\
+name: meter
+kind: iot
+columns:
+  - { name: t, type: time, format: [\"%Y-%m-%d %H:%M:%S\"] }
+  - { name: v, type: float }
+record:
+  record_id: \"_file\"
+  source_system: \"'meter'\"
+  source_dept: \"'urban_management'\"
+  industry: \"'gas'\"
+  occurred_at: \"t\"
+  sensor_id: \"_file\"
+  sensor_type: \"'gas_lel'\"
+  status: \"'good'\"
+  value: \"v\"
+";
+
+#[test]
+fn feeds_map_what_the_record_needs() {
+    assert_eq!(findings("rules/sources/meter.yaml", FEED), Vec::<String>::new());
+    table(
+        "rules/sources/meter.yaml",
+        FEED,
+        &[
+            ("name: meter", "name: meters", &["meter.yaml:1:7 id-file"]),
+            ("kind: iot", "kind: signal", &["meter.yaml:2:7 kind-inside"]),
+            ("kind: iot", "kind: iot\ncorrections: window", &["meter.yaml:3:14 reserved"]),
+            ("kind: iot", "kind: iot\ntopic: raw.iot", &["meter.yaml:3:8 duplicate-topic"]),
+            ("kind: iot", "kind: iot\nenvelope: true", &["meter.yaml:4:1 envelope", "meter.yaml:7:1 envelope"]),
+            ("  sensor_id: \"_file\"\n", "", &["meter.yaml:6:1 unmapped"]),
+            ("  value:", "  valu:", &["meter.yaml:15:9 unknown-field"]),
+            ("value: \"v\"", "value: \"w\"", &["meter.yaml:15:11 sql-column"]),
+            ("{ name: v,", "{ name: t,", &["meter.yaml:5:13 duplicate-id", "meter.yaml:15:11 sql-column"]),
+            ("\"%Y-%m-%d %H:%M:%S\"", "epoch", &["meter.yaml:4:37 time-format"]),
+            ("type: float", "type: float, zone: \"8\"", &["meter.yaml:5:35 time-format"]),
+            ("record:", "routes: [{ space: object, key: \"sensor_id\" }]\nrecord:", &["meter.yaml:6:19 route"]),
+            ("record:", "routes: [{ space: firm, key: \"nosuch\" }]\nrecord:", &["meter.yaml:6:31 sql-column"]),
+        ],
+    );
+}
+
+#[test]
+fn shared_tables_and_plans_are_checked() {
+    for (path, text, expected) in [
+        (
+            "rules/gas/industry.yaml",
+            INDUSTRY.replace("id: gas", "id: gass"),
+            vec!["industry.yaml:1:5 unknown-industry"],
+        ),
+        ("rules/gas/industry.yaml", INDUSTRY.replace("id: gas", "id: food"), vec!["industry.yaml:1:5 id-file"]),
+        (
+            "rules/gas/industry.yaml",
+            INDUSTRY.replace("fire_rescue", "fire"),
+            vec!["industry.yaml:5:10 unknown-department"],
+        ),
+        ("rules/gas/plan.yaml", PLAN.replace("by: fire_rescue", "by: fire"), vec!["plan.yaml:6:36 unknown-department"]),
+        ("rules/gas/plan.yaml", PLAN.replacen("within: 2h", "within: 0s", 1), vec!["plan.yaml:4:57 duration"]),
+        ("models/mine.yaml", "id: mine\nname: \"x\"\n".to_owned(), vec!["mine.yaml:1:1 missing-field"; 6]),
+        ("rules/gas/deep/x.yaml", String::new(), vec!["x.yaml:0:0 unknown-file"]),
+        ("rules/gas/x.yml", String::new(), vec!["x.yml:0:0 unknown-file"]),
+    ] {
+        assert_eq!(findings(path, &text), expected, "{path}\n{text}");
+    }
+}
+
+#[test]
+fn all_findings_of_all_files_come_at_once() {
+    let mut body = pack();
+    body.files.insert("rules/gas/gas_leak.yaml".into(), LEAK.replace("status: stable", "status：stable"));
+    body.files.insert("rules/gas/gas_count.yaml".into(), COUNT.replace("shadow", "shade").replace("zero", "zeros"));
+    body.files.remove("rules/shared/calendar.yaml");
+    assert_eq!(
+        told(&body),
+        [
+            "gas_count.yaml:3:9 unknown-word",
+            "gas_count.yaml:11:10 unknown-word",
+            "gas_leak.yaml:3:7 full-width",
+            "calendar.yaml:0:0 missing-file",
+        ]
+    );
+}
+
+#[test]
+fn mends_make_the_file_good_and_leave_the_rest() {
+    for (bad, good) in [
+        ("name：“泄漏”  # 说明，留下\n", "name: \"泄漏\"  # 说明，留下\n"),
+        ("name：泄漏\n", "name: \"泄漏\"\n"),
+        ("name: 泄漏，\"浓度\"\n", "name: \"泄漏，\\\"浓度\\\"\"\n"),
+        ("levels: { blue：10，yellow: 25 }\n", "levels: { blue: 10, yellow: 25 }\n"),
+        ("key:\n\u{3000}space: object\n", "key:\n  space: object\n"),
+        ("key:\n\tspace: object\n", "key:\n  space: object\n"),
+        ("a: 1\r\nb: 2\r\n", "a: 1\nb: 2\n"),
+        ("text: |\n  原样：，“”\n  # no comment\nname: 好\n", "text: |\n  原样：，“”\n  # no comment\nname: \"好\"\n"),
+        ("a: \"多行\n  引号：内\"\nb: 好\n", "a: \"多行\n  引号：内\"\nb: \"好\"\n"),
+        ("good: \"不动：，\"\n", "good: \"不动：，\"\n"),
+    ] {
+        let (mended, mends) = fix("notes.yaml", bad);
+        assert_eq!(mended, good);
+        assert_eq!(mends.is_empty(), bad == good);
+        assert_eq!(fix("notes.yaml", &mended).0, mended, "a mend stays mended");
+    }
+}
+
+#[test]
+fn a_mended_indicator_reads_like_the_good_one() {
+    let bad = LEAK
+        .replace("name: \"泄漏浓度\"", "name：“泄漏浓度”")
+        .replace("levels:", "levls:")
+        .replace("blue: 10,", "blue: 10，");
+    let (mended, _) = fix("rules/gas/gas_leak.yaml", &bad);
+    assert_eq!(mended, LEAK);
+}
+
+#[test]
+fn the_packs_of_this_repository_are_good() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut wrong = Vec::new();
+    for folder in ["rules", "rules/examples/chicago-food", "rules/examples/nab"] {
+        if !root.join(folder).is_dir() {
+            continue;
+        }
+        let loaded = Loaded::read(&root.join(folder), &root.join("models")).unwrap();
+        let (_, findings) = judge(&loaded.body);
+        for f in findings {
+            let hint = f.hint.unwrap_or_default();
+            wrong.push(format!(
+                "{folder} {}:{}:{} {} {} [{hint}]",
+                f.place.file, f.place.line, f.place.column, f.code, f.message
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_schema_for_editors_accepts_what_check_accepts() {
+    let schema = jsonschema::draft7::new(&super::form_schema("rule")).unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let loaded = Loaded::read(&root.join("rules"), &root.join("models")).unwrap();
+    let mut seen = 0;
+    for (path, text) in &loaded.body.files {
+        if Form::of(path) == Some(Form::Rule) {
+            let value = super::tree::read(text).unwrap().unwrap().json();
+            assert!(schema.is_valid(&value), "{path}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "only {seen} rules were read");
+    for bad in
+        [LEAK.replace("levels:", "levls:"), LEAK.replace("kind: sustained", "kind: gap"), LEAK.replace("10", "no")]
+    {
+        let value = super::tree::read(&bad).unwrap().unwrap().json();
+        assert!(!schema.is_valid(&value), "{bad}");
+    }
+}
+
+#[test]
+fn a_place_in_sql_is_found_through_quotes_and_blocks() {
+    let filter = "filter: \"sensor_type = 'gas_lel'\"";
+    for (text, expected) in [
+        ("filter: 'sensor_type = ''gas_lel'' AND nosuch = 1'", "gas_leak.yaml:6:40 sql-column"),
+        ("filter: \"sensor_type <> '\\\"' AND nosuch = 1\"", "gas_leak.yaml:6:34 sql-column"),
+        ("filter: |\n  sensor_type = 'gas_lel'\n  AND nosuch = 1", "gas_leak.yaml:8:7 sql-column"),
+        ("filter: >\n  sensor_type = 'gas_lel'\n  AND nosuch = 1", "gas_leak.yaml:8:7 sql-column"),
+        ("filter: nosuch = 1", "gas_leak.yaml:6:9 sql-column"),
+    ] {
+        assert_eq!(findings("rules/gas/gas_leak.yaml", &LEAK.replace(filter, text)), [expected], "{text}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn arbitrary_text_never_panics(text in "\\PC{0,80}|[a-z：，“”#'\"\\[\\]{}|>&*!:, \n\t\u{3000}-]{0,120}") {
+        let _findings = findings("rules/gas/gas_leak.yaml", &text);
+        let (mended, _) = fix("rules/gas/gas_leak.yaml", &text);
+        let _again = fix("rules/gas/gas_leak.yaml", &mended);
+    }
+
+    #[test]
+    fn damaged_rules_never_panic(at in 0usize..300, cut in 0usize..6, put in "[a-z0-9：，“”#'\"\\[\\]{}:, \n\t-]{0,4}") {
+        let chars: Vec<char> = LEAK.chars().collect();
+        let at = at.min(chars.len());
+        let end = (at + cut).min(chars.len());
+        let text: String = chars[..at].iter().copied().chain(put.chars()).chain(chars[end..].iter().copied()).collect();
+        let _findings = findings("rules/gas/gas_leak.yaml", &text);
+        let _mended = fix("rules/gas/gas_leak.yaml", &text);
+    }
+}
