@@ -2,9 +2,8 @@
 
 use super::time::Time;
 use super::warning::{Deadlines, Reminder, ReminderOf};
-use crate::pack::Span;
 use crate::pack::calendar::Calendar;
-use crate::pack::shared::{Allowed, Clock, LevelDeadlines};
+use crate::pack::shared::{Clock, LevelDeadlines};
 use crate::record::{Level, Millis};
 
 /// Reminders at these shares of each deadline, in percent.
@@ -29,7 +28,8 @@ pub(super) fn deadlines(calendar: &Calendar, table: &LevelDeadlines, from: Milli
         (ReminderOf::Disposal, table.disposal),
     ] {
         for percent in SHARES {
-            let at = Time::new(share(calendar, from, allowed, table.clock, percent));
+            let fraction = f64::from(percent) / 100.0;
+            let at = Time::new(calendar.share(from, allowed, table.clock, fraction));
             reminders.push(Reminder { of, percent, at });
         }
     }
@@ -41,17 +41,5 @@ pub(super) fn deadlines(calendar: &Calendar, table: &LevelDeadlines, from: Milli
         first_report_by: due(table.first_report),
         disposal_by: due(table.disposal),
         reminders,
-    }
-}
-
-/// The instant at which a share of the time allowed is used up.
-fn share(calendar: &Calendar, from: Millis, allowed: Allowed, clock: Clock, percent: u8) -> Millis {
-    match allowed {
-        Allowed::Span(span) if percent < 100 => {
-            // In 128 bits: a span near the end of the range times a share would overflow 64.
-            let part = i128::from(span.millis()) * i128::from(percent) / 100;
-            calendar.due(from, Allowed::Span(Span(part as Millis)), clock)
-        }
-        _ => calendar.due(from, allowed, clock),
     }
 }

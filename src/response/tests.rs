@@ -256,6 +256,25 @@ fn deadlines_and_steps_are_due_on_the_clock_of_the_level() {
 }
 
 #[test]
+fn working_time_skips_nights_holidays_and_weekends() {
+    // Friday 8 May 2026; Saturday the 9th is a make-up workday, Sunday is not.
+    for (level, hour, sign, first_report, half_of_sign) in [
+        (Level::Blue, 9, "2026-05-09 17:30", "2026-05-12 17:30", "2026-05-09 09:00"),
+        (Level::Yellow, 9, "2026-05-09 10:00", "2026-05-11 17:30", "2026-05-08 15:00"),
+        (Level::Yellow, 20, "2026-05-11 09:00", "2026-05-11 17:30", "2026-05-09 14:00"),
+        (Level::Orange, 20, "2026-05-08 22:30", "2026-05-09 20:30", "2026-05-08 21:30"),
+        (Level::Red, 20, "2026-05-08 21:00", "2026-05-08 22:30", "2026-05-08 20:45"),
+    ] {
+        let mut c = change(level);
+        c.at = at(hour, 30);
+        let found = respond(&pack(), &c).deadlines.expect("deadlines");
+        assert_eq!((found.sign_by.minute().as_str(), found.first_report_by.minute().as_str()), (sign, first_report));
+        let half = found.reminders.iter().find(|r| r.of == ReminderOf::Sign && r.percent == 50).expect("a reminder");
+        assert_eq!(half.at.minute(), half_of_sign, "{level:?}");
+    }
+}
+
+#[test]
 fn a_plan_names_the_lead_where_it_says_lead() {
     for (level, steps) in [
         (Level::Blue, "1 urban_management"),
