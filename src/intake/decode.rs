@@ -6,7 +6,7 @@
 //! Not here: what the values must satisfy (`validate`), Arrow (`columns`).
 
 use super::columns::Cell;
-use super::json::{DEPTH, JsonError, Scanner, Value};
+use super::json::{Compact, DEPTH, JsonError, Scanner, Value};
 use super::mask::{Mask, mask_text};
 use super::{MapError, text};
 use crate::pack::SourceColumn;
@@ -65,6 +65,19 @@ pub(super) struct Input {
     pub(super) required: bool,
     /// Texts are trimmed here, and an empty one is null; columns of our own envelope are cleaned by their check.
     clean: bool,
+    /// Members that a nested object may have; empty for all.
+    members: &'static [&'static str],
+}
+
+/// What may stand in the nested lists of our own envelope (handbook, section 4). A list of staff is where names and
+/// telephone numbers would slip through.
+fn members(name: &str) -> &'static [&'static str] {
+    match name {
+        "staff" => &["person_hash", "qual_type", "cert_valid_to", "post"],
+        "problems" => &["code", "grade", "due_at", "rectified_at"],
+        "links" => &["type", "other_id"],
+        _ => &[],
+    }
 }
 
 impl Input {
@@ -81,6 +94,7 @@ impl Input {
             quoted: false,
             required: false,
             clean: false,
+            members: if path.starts_with("attrs.") { &[] } else { members(name) },
         }
     }
 
@@ -117,6 +131,7 @@ impl Input {
             quoted: column.quoted,
             required: column.required,
             clean: true,
+            members: &[],
         })
     }
 }
@@ -282,8 +297,12 @@ impl Decoder {
     }
 
     fn unlisted_target(&mut self, node: usize, name: &str) -> Target {
+        self.unlisted_name(self.nodes[node].prefix.clone(), name)
+    }
+
+    fn unlisted_name(&mut self, prefix: String, name: &str) -> Target {
         let short: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
-        let full = format!("{}{}", self.nodes[node].prefix, mask_text(&short).unwrap_or(short));
+        let full = format!("{prefix}{}", mask_text(&short).unwrap_or(short));
         if let Some(at) = self.unlisted_at.get(&full) {
             return Target::Unlisted(*at);
         }
@@ -416,12 +435,21 @@ impl Decoder {
     ) -> Result<(), JsonError> {
         let value = scanner.value()?;
         let input = &self.inputs[column];
-        let found = match (input.ty, &value) {
+        let ty = input.ty;
+        let found = match (ty, &value) {
             (_, Value::Null) => Ok(Cell::Null),
             (Type::Json, Value::Object | Value::Array) => {
-                let mut json = String::new();
-                scanner.compact(&value, depth + 1, &mask_text, &mut json)?;
-                Ok(Cell::Text(Cow::Owned(json)))
+                let members = input.members;
+                let name = input.name.clone();
+                let mut how = Compact { text: mask_text, members, out: String::new(), dropped: Vec::new() };
+                scanner.compact(&value, depth + 1, &mut how)?;
+                for member in how.dropped {
+                    let target = self.unlisted_name(format!("{name}."), &member);
+                    if let Target::Unlisted(at) = target {
+                        self.count_unlisted(at);
+                    }
+                }
+                Ok(Cell::Text(Cow::Owned(how.out)))
             }
             (Type::Json, _) => Err(("type", "an object or array is expected")),
             (Type::TextList, Value::Array) => {
@@ -453,7 +481,7 @@ impl Decoder {
             (_, _) => scalar(input, value.clone(), input.quoted, &self.mask, &mut self.cleaned),
         };
         // An object where a list is expected is stepped over, so that the record's end is found.
-        if matches!((input.ty, &value), (Type::TextList, Value::Object)) {
+        if matches!((ty, &value), (Type::TextList, Value::Object)) {
             scanner.skip_rest(&value, depth + 1)?;
         }
         self.put(column, found, row);
@@ -563,14 +591,14 @@ fn csv_field<'a>(input: &Input, field: Cow<'a, str>, mask: &Mask, cleaned: &mut 
         }
         Type::Json => {
             let mut scanner = Scanner::new(trimmed);
-            let mut json = String::new();
+            let mut how = Compact { text: mask_text, members: input.members, out: String::new(), dropped: Vec::new() };
             let wrong = |_| ("json", "the field holds no JSON");
             let value = scanner.value().map_err(wrong)?;
-            scanner.compact(&value, 1, &mask_text, &mut json).map_err(wrong)?;
-            if !scanner.finished() || !json.starts_with(['{', '[']) {
+            scanner.compact(&value, 1, &mut how).map_err(wrong)?;
+            if !scanner.finished() || !how.out.starts_with(['{', '[']) {
                 return Err(("type", "an object or array is expected"));
             }
-            Ok(Cell::Text(Cow::Owned(json)))
+            Ok(Cell::Text(Cow::Owned(how.out)))
         }
         Type::Bool => match trimmed {
             "true" | "TRUE" | "1" | "是" | "Y" => Ok(Cell::Bool(true)),

@@ -42,6 +42,17 @@ pub(super) struct Scanner<'a> {
     at: usize,
 }
 
+/// How a value is written as compact JSON, and what came of it.
+pub(super) struct Compact<'m> {
+    /// Every text inside goes through this first (masking).
+    pub(super) text: fn(&str) -> Option<String>,
+    /// Members that objects may have; empty for all.
+    pub(super) members: &'m [&'m str],
+    pub(super) out: String,
+    /// Names of members that were left out.
+    pub(super) dropped: Vec<String>,
+}
+
 const END: JsonError = JsonError::Syntax("the text ends inside a value");
 
 impl<'a> Scanner<'a> {
@@ -328,54 +339,54 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Writes a value as compact JSON. Every text inside goes through `text` first (masking); names twice in one object
-    /// are refused.
-    pub(super) fn compact(
-        &mut self,
-        value: &Value<'a>,
-        depth: usize,
-        text: &dyn Fn(&str) -> Option<String>,
-        out: &mut String,
-    ) -> Result<(), JsonError> {
+    /// Writes a value as compact JSON. Names twice in one object are refused.
+    pub(super) fn compact(&mut self, value: &Value<'a>, depth: usize, how: &mut Compact<'_>) -> Result<(), JsonError> {
         match value {
-            Value::Null => out.push_str("null"),
-            Value::Bool(true) => out.push_str("true"),
-            Value::Bool(false) => out.push_str("false"),
-            Value::Number(n) => out.push_str(n),
-            Value::Text(t) => quote(text(t).as_deref().unwrap_or(t), out),
+            Value::Null => how.out.push_str("null"),
+            Value::Bool(true) => how.out.push_str("true"),
+            Value::Bool(false) => how.out.push_str("false"),
+            Value::Number(n) => how.out.push_str(n),
+            Value::Text(t) => quote((how.text)(t).as_deref().unwrap_or(t), &mut how.out),
             Value::Object | Value::Array if depth >= DEPTH => return Err(JsonError::Depth),
             Value::Object => {
-                out.push('{');
+                how.out.push('{');
                 let mut names: Vec<Cow<'a, str>> = Vec::new();
                 let mut first = true;
+                let mut written = 0;
                 while let Some(name) = self.name(&mut first)? {
                     if names.contains(&name) {
                         return Err(JsonError::Duplicate);
                     }
-                    if !names.is_empty() {
-                        out.push(',');
-                    }
-                    quote(text(&name).as_deref().unwrap_or(&name), out);
-                    out.push(':');
-                    names.push(name);
                     let inner = self.value()?;
-                    self.compact(&inner, depth + 1, text, out)?;
+                    if how.members.is_empty() || how.members.contains(&name.as_ref()) {
+                        if written > 0 {
+                            how.out.push(',');
+                        }
+                        written += 1;
+                        quote((how.text)(&name).as_deref().unwrap_or(&name), &mut how.out);
+                        how.out.push(':');
+                        self.compact(&inner, depth + 1, how)?;
+                    } else {
+                        self.skip_rest(&inner, depth + 1)?;
+                        how.dropped.push(name.clone().into_owned());
+                    }
+                    names.push(name);
                 }
-                out.push('}');
+                how.out.push('}');
             }
             Value::Array => {
-                out.push('[');
+                how.out.push('[');
                 let mut first = true;
                 let mut n = 0;
                 while self.element(&mut first)? {
                     if n > 0 {
-                        out.push(',');
+                        how.out.push(',');
                     }
                     n += 1;
                     let inner = self.value()?;
-                    self.compact(&inner, depth + 1, text, out)?;
+                    self.compact(&inner, depth + 1, how)?;
                 }
-                out.push(']');
+                how.out.push(']');
             }
         }
         Ok(())
@@ -441,12 +452,12 @@ mod tests {
     fn whole(text: &str) -> Result<String, JsonError> {
         let mut scanner = Scanner::new(text);
         let value = scanner.value()?;
-        let mut out = String::new();
-        scanner.compact(&value, 0, &|_| None, &mut out)?;
+        let mut how = Compact { text: |_| None, members: &[], out: String::new(), dropped: Vec::new() };
+        scanner.compact(&value, 0, &mut how)?;
         if !scanner.finished() {
             return Err(JsonError::Syntax("more than one value"));
         }
-        Ok(out)
+        Ok(how.out)
     }
 
     proptest! {

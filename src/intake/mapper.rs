@@ -237,6 +237,9 @@ pub struct Mapper {
     offsets: Vec<i64>,
     merge_time: Vec<Millis>,
     dead_letters: Vec<DeadLetter>,
+    /// Hash of the message at hand by its place in memory, for its further dead letters: an array may hold thousands.
+    /// Forgotten with the message.
+    hashed: Option<((usize, usize), String)>,
     filtered: u64,
     cleaned: u64,
 }
@@ -280,6 +283,7 @@ impl Mapper {
             offsets: Vec::new(),
             merge_time: Vec::new(),
             dead_letters: Vec::new(),
+            hashed: None,
             filtered: 0,
             cleaned: 0,
         })
@@ -289,6 +293,7 @@ impl Mapper {
     ///
     /// - `wall`: wall time of the message, judged against `occurred_at`
     pub fn push(&mut self, message: &Message<'_>, wall: Millis) {
+        self.hashed = None;
         let place =
             |bytes| Place { raw: message.raw, origin: message.origin, offset: message.offset, row: 0, bytes, wall };
         let Some(payload) = message.payload else {
@@ -333,6 +338,7 @@ impl Mapper {
     /// Returns how many bytes were used; the next piece must begin behind them.
     pub fn push_lines(&mut self, message: &Message<'_>, last: bool, wall: Millis) -> usize {
         let bytes = message.payload.unwrap_or_default();
+        self.hashed = None;
         let mut from = 0;
         while let Some(rest) = bytes.get(from..).filter(|r| !r.is_empty()) {
             let (length, next) = match newline(rest) {
@@ -356,6 +362,7 @@ impl Mapper {
                 self.line(line, place);
             }
             from = next;
+            self.hashed = None;
             self.map_if_full();
         }
         from
@@ -402,6 +409,7 @@ impl Mapper {
                 wall,
             };
             from = end;
+            self.hashed = None;
             if open {
                 self.unsplit(place, Fault::new("csv", "a quote is not closed"));
                 continue;
@@ -590,6 +598,7 @@ impl Mapper {
     /// Evaluates the feed's SQL over the waiting rows and judges the results.
     fn map(&mut self) {
         let Some(mut mapping) = self.mapping.take() else { return };
+        self.hashed = None;
         if !mapping.waiting.is_empty() {
             let waiting = std::mem::take(&mut mapping.waiting);
             let kept = std::mem::take(&mut mapping.kept);
@@ -665,6 +674,7 @@ impl Mapper {
                 }
             }
         }
+        self.hashed = None;
         self.mapping = Some(mapping);
     }
 
@@ -674,6 +684,15 @@ impl Mapper {
     }
 
     fn dead(&mut self, place: Place<'_>, fault: Fault, kind: &str) {
+        let range = place.bytes.as_ptr_range();
+        let sha256 = match &self.hashed {
+            Some((known, hash)) if *known == (range.start as usize, range.end as usize) => hash.clone(),
+            _ => {
+                let hash: String = Sha256::digest(place.bytes).iter().map(|b| format!("{b:02x}")).collect();
+                self.hashed = Some(((range.start as usize, range.end as usize), hash.clone()));
+                hash
+            }
+        };
         self.dead_letters.push(DeadLetter {
             reason: fault.reason.to_owned(),
             field: fault.field.map(|f| f.to_string()),
@@ -685,7 +704,7 @@ impl Mapper {
             offset: place.offset,
             row: place.row,
             length: place.bytes.len() as u64,
-            sha256: Sha256::digest(place.bytes).iter().map(|b| format!("{b:02x}")).collect(),
+            sha256,
             at: place.wall,
         });
     }

@@ -311,6 +311,7 @@ fn complaints_are_judged_member_by_member() {
             (&[("penalty_types", "[\"fine\",\"close\"]")], &["penalty_types"], "[fine, close]"),
             (&[("penalty_types", "[]")], &["penalty_types"], "[]"),
             (&[("penalty_types", "\"fine\"")], &["penalty_types"], "#0 type penalty_types"),
+            (&[("penalty_types", "[\"fined\"]")], &["penalty_types"], "#0 enum penalty_types"),
             (&[("penalty_types", "[1]")], &["penalty_types"], "#0 type penalty_types"),
             (&[("metrics", "{ \"prepaid_balance\" : 1200000 }")], &["metrics"], "{\"prepaid_balance\":1200000}"),
             (&[("metrics", "{\"a\":1,\"a\":2}")], &["metrics"], "#0 duplicate_key"),
@@ -460,6 +461,26 @@ fn only_listed_attributes_pass() {
     let mapped = map(&source, payload.as_bytes());
     assert_eq!(shown(&mapped, &["freq_hz", "line"]), "12.5,A");
     assert_eq!(mapped.unlisted["attrs.other"], 1);
+}
+
+#[test]
+fn nested_lists_lose_what_nobody_may_send() {
+    let license = record(
+        COMPLAINT,
+        &[
+            ("kind", "\"licensing\""),
+            ("action", "\"grant\""),
+            ("license_type", "\"food_operation\""),
+            ("license_no", "\"JY1\""),
+            (
+                "staff",
+                "[{\"name\":\"张三\",\"qual_type\":\"pharmacist\",\"phone\":{\"a\":1}},{\"post\":\"打13812341234\"}]",
+            ),
+        ],
+    );
+    let mapped = map(&own("licensing"), license.as_bytes());
+    assert_eq!(shown(&mapped, &["staff"]), "[{\"qual_type\":\"pharmacist\"},{\"post\":\"打138****1234\"}]");
+    assert_eq!((mapped.unlisted["staff.name"], mapped.unlisted["staff.phone"]), (1, 1));
 }
 
 #[test]

@@ -89,6 +89,23 @@ pub(super) struct Validator {
     pub(super) cleaned: u64,
 }
 
+/// Kinds of penalty of 行政处罚法.
+const PENALTIES: [&str; 13] = [
+    "warning",
+    "criticism",
+    "fine",
+    "confiscation",
+    "suspend_license",
+    "lower_qualification",
+    "revoke_license",
+    "restrict_business",
+    "stop_production",
+    "close",
+    "ban_practice",
+    "detention",
+    "other",
+];
+
 /// First and last plausible day.
 const PLAUSIBLE: (i64, i64) = (day_of(1990, 1, 1), day_of(2100, 12, 31));
 
@@ -216,6 +233,12 @@ impl Validator {
                 || p.location.is_some_and(|l| !cells[l].is_empty()))
     }
 
+    /// A department of the list, or its branch in a region.
+    fn is_department(&self, dept: &str) -> bool {
+        let (id, region) = dept.split_once('@').map_or((dept, None), |(id, region)| (id, Some(region)));
+        self.departments.contains(id) && region.is_none_or(|r| all_digits(r, 6))
+    }
+
     fn code<'a>(&mut self, cell: Cell<'a>, reason: &'static str) -> Result<Cell<'a>, (&'static str, &'static str)> {
         match cell {
             Cell::Text(found) => match text::code(found) {
@@ -238,6 +261,15 @@ impl Validator {
         match check {
             Check::Any => match cell {
                 Cell::Text(found) if self.specs[i].ty == Type::Text => free(found, usize::MAX, &mut self.cleaned),
+                Cell::List(items) => match (&*self.specs[i].name, self.kind) {
+                    ("penalty_types", Kind::Supervision) if items.iter().any(|p| !PENALTIES.contains(&p.as_ref())) => {
+                        Err(("enum", "none of the words of this column"))
+                    }
+                    ("participants", Kind::Inspection) if items.iter().any(|d| !self.is_department(d)) => {
+                        Err(("department", "no department of the list"))
+                    }
+                    _ => Ok(Cell::List(items)),
+                },
                 other => Ok(other),
             },
             Check::FreeText(max) => match cell {
@@ -319,8 +351,7 @@ impl Validator {
             Check::Department => {
                 let cell = self.code(cell, "department")?;
                 let Some(dept) = cell.text() else { return Ok(cell) };
-                let (id, region) = dept.split_once('@').map_or((dept, None), |(id, region)| (id, Some(region)));
-                if !self.departments.contains(id) || region.is_some_and(|r| !all_digits(r, 6)) {
+                if !self.is_department(dept) {
                     return Err(("department", "no department of the list"));
                 }
                 Ok(cell)
