@@ -48,7 +48,8 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<u8, CliError> {
     let head = PackRef { version: 1, hash: pack.hash.clone() };
     let mut files = OutcomeFiles::open(&args.out, Lengths::default(), head).map_err(CliError::stage)?;
     let bar = ProgressBar::new_spinner().with_style(
-        ProgressStyle::with_template("{spinner} {pos} records {per_sec} log time {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()),
+        ProgressStyle::with_template("{spinner} {pos} records {per_sec} log time {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner()),
     );
     for (inputs, timed) in [(registry, false), (rest, true)] {
         let mut merge = Merge::new(inputs);
@@ -103,7 +104,8 @@ fn inputs(pack: &Pack, records: &[String], options: &Options) -> Result<(Inputs,
                 }
                 None => {
                     for (part, into) in [(Part::Registry, &mut registry), (Part::Rest, &mut rest)] {
-                        let input = FileInput::of_envelope(pack, number, &path, part, options).map_err(CliError::stage)?;
+                        let input =
+                            FileInput::of_envelope(pack, number, &path, part, options).map_err(CliError::stage)?;
                         into.push(Box::new(input));
                     }
                 }
@@ -159,9 +161,9 @@ pub(crate) fn load(rules: &Path, models: &Path) -> Result<Pack, CliError> {
 }
 
 fn refused(rules: &Path, findings: &[Finding]) -> CliError {
-    let first = findings.first().map_or_else(String::new, |f| {
-        format!("{}:{}:{} {}", f.place.file, f.place.line, f.place.column, f.message)
-    });
+    let first = findings
+        .first()
+        .map_or_else(String::new, |f| format!("{}:{}:{} {}", f.place.file, f.place.line, f.place.column, f.message));
     CliError::Usage(format!(
         "the pack of {} has {} findings, the first: {first}; see them all with `forewarn check {}`",
         rules.display(),
@@ -172,7 +174,10 @@ fn refused(rules: &Path, findings: &[Finding]) -> CliError {
 
 pub(crate) fn print_summary(summary: &Summary, out: &Path) {
     let r = &summary.records;
-    println!("{:<14}{:>12}{:>12}{:>10}{:>10}{:>12}{:>12}", "记录 records", "in", "used", "late", "dup", "dead letter", "quarantine");
+    println!(
+        "{:<14}{:>12}{:>12}{:>10}{:>10}{:>12}{:>12}",
+        "记录 records", "in", "used", "late", "dup", "dead letter", "quarantine"
+    );
     for (kind, c) in r.by_kind.iter().map(|(k, c)| (k.as_str(), c)).chain([("all", &r.total)]) {
         println!(
             "{:<14}{:>12}{:>12}{:>10}{:>10}{:>12}{:>12}",

@@ -200,9 +200,9 @@ impl Embedded {
         for (partition, block) in waiting {
             by_partition.entry(partition).or_default().push(block);
         }
-        let entries = by_partition.into_iter().map(|(partition, blocks)| {
-            (partition, Entry::Loop(Frame { stamp: None, pack: pack.clone(), blocks }))
-        });
+        let entries = by_partition
+            .into_iter()
+            .map(|(partition, blocks)| (partition, Entry::Loop(Frame { stamp: None, pack: pack.clone(), blocks })));
         self.append(entries.collect())
     }
 
@@ -234,8 +234,13 @@ impl Embedded {
             }
         }
         changes.sort_by(|a, b| {
-            (a.at, &a.indicator, &a.key, &a.warning_id, a.number)
-                .cmp(&(b.at, &b.indicator, &b.key, &b.warning_id, b.number))
+            (a.at, &a.indicator, &a.key, &a.warning_id, a.number).cmp(&(
+                b.at,
+                &b.indicator,
+                &b.key,
+                &b.warning_id,
+                b.number,
+            ))
         });
         step.signals.sort_by(|a, b| (a.at, &a.indicator, &a.key).cmp(&(b.at, &b.indicator, &b.key)));
         step.values.sort_by(|a, b| (a.window_end, &a.indicator, &a.key).cmp(&(b.window_end, &b.indicator, &b.key)));

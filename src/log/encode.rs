@@ -65,8 +65,7 @@ fn write_blocks(blocks: &[Block], into: &mut Vec<u8>) -> Vec<BlockHead> {
         .iter()
         .map(|block| {
             let from = into.len();
-            let mut writer =
-                StreamWriter::try_new(&mut *into, &block.rows.schema()).expect("memory takes every byte");
+            let mut writer = StreamWriter::try_new(&mut *into, &block.rows.schema()).expect("memory takes every byte");
             writer.write(&block.rows).expect("memory takes every byte");
             writer.finish().expect("memory takes every byte");
             drop(writer);
@@ -96,10 +95,8 @@ pub fn decode(bytes: &[u8]) -> Result<Entry, LogError> {
         return Err(damaged("checksum differs"));
     }
     let length = rest.get(..4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes).ok_or_else(|| damaged("cut"))?;
-    let (head, mut bodies) = rest
-        .get(4..)
-        .and_then(|r| r.split_at_checked(length as usize))
-        .ok_or_else(|| damaged("cut"))?;
+    let (head, mut bodies) =
+        rest.get(4..).and_then(|r| r.split_at_checked(length as usize)).ok_or_else(|| damaged("cut"))?;
     let head: Head = postcard::from_bytes(head).map_err(|_| damaged("the head does not read"))?;
     let mut read = |blocks: Vec<BlockHead>| {
         blocks

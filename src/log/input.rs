@@ -86,7 +86,13 @@ impl FileInput {
     ///
     /// # Errors
     /// When it cannot be opened, or the source cannot be used.
-    pub fn of_source(pack: &Pack, source: &str, number: usize, path: &Path, options: &Options) -> Result<FileInput, InputError> {
+    pub fn of_source(
+        pack: &Pack,
+        source: &str,
+        number: usize,
+        path: &Path,
+        options: &Options,
+    ) -> Result<FileInput, InputError> {
         let map = |source| InputError::Map { path: path.to_owned(), source };
         let mapper = Mapper::new(pack, source, options).map_err(map)?;
         let spec = pack.sources.get(source);
@@ -103,7 +109,13 @@ impl FileInput {
     ///
     /// # Errors
     /// When it cannot be opened, or the pack lacks an envelope source.
-    pub fn of_envelope(pack: &Pack, number: usize, path: &Path, part: Part, options: &Options) -> Result<FileInput, InputError> {
+    pub fn of_envelope(
+        pack: &Pack,
+        number: usize,
+        path: &Path,
+        part: Part,
+        options: &Options,
+    ) -> Result<FileInput, InputError> {
         let mut mappers = BTreeMap::new();
         for kind in Kind::OUTSIDE {
             if (kind == Kind::Registry) != (part == Part::Registry) {

@@ -109,12 +109,8 @@ impl Store {
             std::fs::remove_file(&path).map_err(failed("remove", &path))?;
         }
         let path = segment_path(dir, end.0);
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(failed("open", &path))?;
+        let mut file =
+            OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed("open", &path))?;
         file.set_len(end.1).map_err(failed("cut", &path))?;
         file.seek(SeekFrom::End(0)).map_err(failed("open", &path))?;
         let out = BufWriter::with_capacity(1 << 20, file);
