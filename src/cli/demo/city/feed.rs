@@ -45,10 +45,9 @@ impl Draft {
             Kind::Registry => "rg",
             _ => "fb",
         };
-        let mut map = Map::new();
+        let mut map = self.map;
         map.insert("record_id".into(), json!(format!("{short}-{number}")));
         map.insert("kind".into(), json!(kind));
-        map.extend(self.map);
         map.insert("occurred_at".into(), json!(time::rfc3339(self.at)));
         if let Some(received) = received {
             map.insert("received_at".into(), json!(time::rfc3339(received)));

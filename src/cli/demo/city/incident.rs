@@ -56,25 +56,14 @@ fn course(at: Millis, points: &[(i64, f64)]) -> f64 {
 /// The reading of an object that plays a part, where the part sets it.
 pub(super) fn reading(role: Role, at: Millis) -> Option<f64> {
     match role {
-        // %LEL: blue at 08:03, yellow, orange, red at 08:15; shut off at 08:40.
+        // %LEL: blue at 08:02, yellow at 08:06, orange at 08:10, red at 08:12; shut off at 08:40.
         Role::Leak => Some(course(
             at,
-            &[
-                (0, 2.0),
-                (1, 3.0),
-                (2, 12.0),
-                (5, 14.0),
-                (6, 28.0),
-                (9, 33.0),
-                (10, 54.0),
-                (18, 66.0),
-                (40, 63.0),
-                (50, 1.5),
-            ],
+            &[(0, 4.0), (1, 12.0), (4, 14.0), (5, 28.0), (8, 33.0), (9, 56.0), (18, 66.0), (40, 63.0), (50, 1.5)],
         )),
         // Share of the rated pressure; 1.08 for 20 minutes, then the valve is opened.
         Role::OverPressure => {
-            Some(course(at, &[(18, 0.82), (24, 0.96), (30, 1.01), (36, 1.04), (42, 1.08), (62, 1.08), (70, 0.8)]))
+            Some(course(at, &[(8, 0.82), (14, 0.96), (20, 1.01), (26, 1.04), (32, 1.08), (52, 1.08), (60, 0.8)]))
         }
         // ℃ in a frozen store: above -12 from 08:36, repaired at 13:30.
         Role::WarmStore => {
@@ -160,16 +149,16 @@ pub(super) fn script(objects: &Objects) -> Vec<Draft> {
     let mut all = Vec::new();
     let mut add = |minute: i64, kind: Kind, map| all.push(Draft { at: START + minute * MINUTE, kind, map });
 
-    // 08:30 to 10:00: two calls, then three patients of one school canteen.
+    // 08:16 to 09:30: two calls, then three reports of patients of one school canteen.
     let canteen = objects.with(Role::Illness);
-    for (n, minute) in [30, 48].into_iter().enumerate() {
+    for (n, minute) in [16, 25].into_iter().enumerate() {
         add(
             minute,
             Kind::Supervision,
             complaint(canteen, "food", "food_illness", "家长反映学生午餐后腹泻", 900 + n as u64),
         );
     }
-    for (n, (minute, ill)) in [(80, 1), (100, 1), (130, 4)].into_iter().enumerate() {
+    for (n, (minute, ill)) in [(40, 1), (55, 1), (90, 4)].into_iter().enumerate() {
         add(
             minute,
             Kind::Supervision,
@@ -181,9 +170,9 @@ pub(super) fn script(objects: &Objects) -> Vec<Draft> {
         );
     }
 
-    // 08:40 to 14:00: one lift stops five times with people inside; each time they are out within a quarter of an hour.
+    // 08:20 to 12:10: one lift stops five times with people inside; each time they are out within a quarter of an hour.
     let lift = objects.with(Role::Trapped);
-    for minute in [40, 90, 170, 250, 360] {
+    for minute in [20, 45, 100, 170, 250] {
         for (after, value) in [(0, 1), (12, 0)] {
             add(
                 minute + after,
@@ -278,13 +267,13 @@ pub(super) fn expected(objects: &Objects) -> Vec<Incident> {
     };
     let it = |role| objects.with(role);
     let leak = it(Role::Leak);
-    add("gas_leak_lel", "gas", leak.key(), &leak.name, Level::Red, 4, 18, true);
+    add("gas_leak_lel", "gas", leak.key(), &leak.name, Level::Red, 3, 15, true);
     let o = it(Role::InspectionOverdue);
     add("se_inspect_overdue", "special_equipment", o.key(), &o.name, Level::Orange, 5, 15, false);
     let o = it(Role::OverPressure);
-    add("se_pressure_limit", "special_equipment", o.key(), &o.name, Level::Red, 28, 48, true);
+    add("se_pressure_limit", "special_equipment", o.key(), &o.name, Level::Red, 18, 38, true);
     let o = it(Role::Illness);
-    add("food_illness_cluster", "food", o.key(), &o.name, Level::Orange, 50, 105, true);
+    add("food_illness_cluster", "food", o.key(), &o.name, Level::Orange, 30, 60, true);
     let o = it(Role::ExpiredLicence);
     add("food_lic_active", "food", o.key(), &o.name, Level::Yellow, 65, 65, true);
     let o = it(Role::WarmStore);
@@ -293,7 +282,7 @@ pub(super) fn expected(objects: &Objects) -> Vec<Incident> {
     add("food_lic_active", "food", o.key(), &o.name, Level::Orange, 80, 80, true);
     add("gas_complaint_surge", "gas", SMELL_STREET.1, "", Level::Orange, 95, 150, false);
     let o = it(Role::Trapped);
-    add("se_trap_repeat", "special_equipment", o.key(), &o.name, Level::Orange, 95, 365, true);
+    add("se_trap_repeat", "special_equipment", o.key(), &o.name, Level::Orange, 50, 255, true);
     let o = it(Role::BadFills);
     add("gas_cylinder_expired", "gas", o.key(), &o.name, Level::Red, 75, 140, true);
     let o = it(Role::MaintenanceOverdue);

@@ -50,7 +50,7 @@ fn sound(record: &Record) {
 
 #[test]
 fn the_same_seed_gives_the_same_bytes_in_whatever_steps_time_is_asked_for() {
-    let until = START + 20 * MINUTE;
+    let until = START + 6 * MINUTE;
     let mut whole = City::new(7);
     let mut steps = City::new(7);
     let mut by_steps = Vec::new();
@@ -179,17 +179,17 @@ fn each_incident_stands_in_the_records() {
     let station = &incidents.iter().find(|i| i.indicator == "gas_cylinder_expired").expect("planted").key;
     // A fill names the cylinder, and the station as its enterprise.
     keys.extend(city.registry().filter(|r| r.payload.contains(station.as_str())).map(|r| key_of(&r).to_owned()));
-    let mut records = city.next(START + 7 * 60 * MINUTE);
+    let mut records = city.next(START + 6 * 60 * MINUTE);
     records.retain(|r| keys.contains(key_of(r)));
     assert!(incidents.len() >= 12);
-    assert!(incidents[0].raised_by - START <= 3 * i64::from(SPEED) * 1000, "the first shows within three seconds");
+    assert!(incidents[0].raised_by - START <= 3 * 60_000, "the first shows within three seconds, at 60 times");
     let one = |indicator: &str| incidents.iter().find(|i| i.indicator == indicator).expect("planted").clone();
 
     let leak = readings(&records, &one("gas_leak_lel").key);
-    for (bound, minute) in [(10.0, 2), (25.0, 6), (50.0, 10)] {
+    for (bound, minute) in [(10.0, 1), (25.0, 5), (50.0, 9)] {
         assert!(leak.iter().any(|(m, v)| *m == minute && *v > bound), "{bound} %LEL at minute {minute}: {leak:?}");
     }
-    assert!(leak.iter().filter(|(m, _)| (11..=15).contains(m)).all(|(_, v)| *v > 50.0), "three minutes above 50");
+    assert!(leak.iter().filter(|(m, _)| (9..=15).contains(m)).all(|(_, v)| *v > 50.0), "three minutes above 50");
 
     let warm = readings(&records, &one("food_cold_temp").key);
     assert!(warm.iter().filter(|(m, _)| (45..=320).contains(m)).all(|(_, v)| *v > -12.0), "four hours too warm");
@@ -202,7 +202,7 @@ fn each_incident_stands_in_the_records() {
         .filter_map(|p| serde_json::from_str::<Value>(p).ok()?["limits"]["rated"].as_f64())
         .next()
         .expect("a rated pressure");
-    assert!(boiler.iter().filter(|(m, _)| (44..=60).contains(m)).all(|(_, v)| *v / rated > 1.06));
+    assert!(boiler.iter().filter(|(m, _)| (34..=50).contains(m)).all(|(_, v)| *v / rated > 1.06));
 
     let drift = readings(&records, &one("gas_pressure_chart").key);
     assert!(drift.iter().any(|(_, v)| *v > 0.0040), "past its own upper limit");
