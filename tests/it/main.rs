@@ -1,1 +1,3 @@
 //! The behaviour of the whole.
+
+mod broker;
