@@ -18,7 +18,7 @@ pub mod shared;
 mod source;
 
 pub use body::{Body, Pack};
-pub use duration::Span;
+pub use duration::{Span, SpanError};
 pub use finding::{Finding, Place, Severity};
 pub use model::ModelFile;
 pub use plan::{Plan, PlanLevel, Step};
