@@ -8,6 +8,7 @@
 mod commit;
 mod encode;
 mod entry;
+pub mod kafka;
 
 pub use commit::{DeadLetter, EngineCommit, IntakeCommit, LogError, Message, RawPosition, RegistryRow};
 pub use encode::{EncodeError, Schemas, decode, encode};
