@@ -66,6 +66,7 @@ listener.security.protocol.map=PLAIN:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAI
 inter.broker.listener.name=PLAIN
 controller.listener.names=CONTROLLER
 log.dirs={data}
+num.partitions=4
 auto.create.topics.enable=false
 offsets.topic.num.partitions=4
 offsets.topic.replication.factor=1

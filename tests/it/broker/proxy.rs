@@ -60,6 +60,11 @@ impl Proxy {
         self.plan.lock().expect("not poisoned").faults.push((api_key, fault));
     }
 
+    /// Takes away the faults that did not happen yet.
+    pub(crate) fn disarm(&self) {
+        self.plan.lock().expect("not poisoned").faults.clear();
+    }
+
     /// Number of faults that happened.
     pub(crate) fn done(&self) -> usize {
         self.plan.lock().expect("not poisoned").done
