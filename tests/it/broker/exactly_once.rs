@@ -3,10 +3,10 @@
 use super::instance::{Entry, OUT, Place, Process, TOPIC, folder, serve};
 use super::proxy::{END_TXN, Fault};
 use super::{Broker, shared};
+use forewarn::log::Clock;
 use forewarn::log::kafka::{
     DEAD_LETTERS, EngineOptions, LOG, LogForm, activate, create_topics, prepare, run_engine, wait_prepared,
 };
-use forewarn::log::Clock;
 use forewarn::pack::Body;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -302,7 +302,11 @@ fn nothing_is_lost_or_doubled_when_the_broker_is_killed() {
     broker.restart();
     let up = Instant::now();
     watcher.wait(0, sent, Duration::from_secs(90));
-    println!("broker down for {:.1} s, caught up {:.1} s later", (up - killed).as_secs_f64(), up.elapsed().as_secs_f64());
+    println!(
+        "broker down for {:.1} s, caught up {:.1} s later",
+        (up - killed).as_secs_f64(),
+        up.elapsed().as_secs_f64()
+    );
     instance.assert_alive();
     let (numbers, _) = feed.stop();
     watcher.check(&expected(numbers, 1), Duration::from_secs(90));
