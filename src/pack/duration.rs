@@ -93,7 +93,7 @@ impl schemars::JsonSchema for Span {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "type": "string",
-            "pattern": "^-?(\\d+d)?(\\d+h)?(\\d+m)?(\\d+s)?$",
+            "pattern": "^-?(\\d+d(\\d+h)?(\\d+m)?(\\d+s)?|\\d+h(\\d+m)?(\\d+s)?|\\d+m(\\d+s)?|\\d+s)$",
             "description": "时长: 30s, 10m, 24h, 7d, -30d, 1h30m"
         })
     }

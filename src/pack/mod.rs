@@ -3,23 +3,26 @@
 //!
 //! In: the texts of a folder, or the body of a published pack. Out: a [`Pack`], or all findings at once.
 //! Promise: a pack that loads is whole and consistent; the same texts give the same hash and the same pack anywhere.
-//! Not here: judging rows (`engine`), reading folders and topics (`log`, `cli`).
+//! Not here: judging rows (`engine`), reading topics (`log`).
 
 mod body;
 pub mod calendar;
 mod duration;
 pub mod expression;
 mod finding;
+mod load;
 mod model;
 mod plan;
-mod read;
+pub(crate) mod read;
 mod rule;
 pub mod shared;
 mod source;
+pub mod view;
 
 pub use body::{Body, Pack};
 pub use duration::{Span, SpanError};
 pub use finding::{Finding, Place, Severity};
+pub use load::{LoadError, Loaded};
 pub use model::ModelFile;
 pub use plan::{Plan, PlanLevel, Step};
 pub use rule::*;
