@@ -31,7 +31,8 @@ pub trait IntakeStep {
     /// A body that does not load; the run stops.
     fn pack(&mut self, hash: &str, body: &Body) -> Result<(), LogError>;
 
-    /// Topics to read by source, of the pack; without the prefix.
+    /// Topics to read, without the prefix, each with what its raw partitions are called before the number: the source's
+    /// name, and something more where one source has several topics ([`super::raw_topics`] names them).
     fn topics(&self) -> BTreeMap<String, String>;
 
     /// A registry version, of anyone's intake; all that exist come before the first batch.
@@ -206,7 +207,7 @@ impl<'a> Run<'a> {
         step.pack(&hash, &self.packs.body(&hash)?)?;
         self.mapped = hash;
         let sources: BTreeMap<String, String> =
-            step.topics().into_iter().map(|(source, topic)| (self.client.name(&topic), source)).collect();
+            step.topics().into_iter().map(|(topic, source)| (self.client.name(&topic), source)).collect();
         if sources != self.sources {
             let topics: Vec<String> = sources.keys().cloned().collect();
             self.member.subscribe(&topics)?;

@@ -15,6 +15,7 @@ mod intake;
 mod member;
 mod packs;
 mod progress;
+mod publish;
 mod reader;
 mod topics;
 mod transaction;
@@ -22,10 +23,11 @@ mod transaction;
 pub use client::Client;
 pub use engine::{EngineOptions, Step, run_engine};
 pub use intake::{IntakeOptions, IntakeStep, run_intake};
-pub use packs::{Packs, activate, prepare, read_packs, wait_prepared};
+pub use packs::{Packs, activate, prepare, raw_partitions, read_packs, wait_prepared};
 pub use progress::{CommitRecord, read_progress, wait_engines};
+pub use publish::{PublishError, publish_activate, publish_prepare};
 pub use reader::RawMessage;
-pub use topics::{LogForm, TopicFinding, check_topics, create_topics};
+pub use topics::{LogForm, TopicFinding, check_topics, create_topics, raw_topics};
 
 /// The entries.
 pub const LOG: &str = "forewarn.log";

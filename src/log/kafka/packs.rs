@@ -173,19 +173,13 @@ fn chunk(client: &Client, hash: &str, number: usize, part: String) -> Outgoing {
     message
 }
 
-/// Waits until the owners of all raw partitions of `topics` (source to topic) map by the prepared pack. The raw
-/// partitions that do not yet: empty when all do.
+/// Names of the raw partitions of `topics` (topic without prefix, to the name before the number).
 ///
 /// # Errors
-/// As [`read_packs`].
-pub fn wait_prepared(
-    client: &Client,
-    hash: &str,
-    topics: &BTreeMap<String, String>,
-    within: Duration,
-) -> Result<Vec<String>, LogError> {
+/// [`LogError::Damaged`] when a topic is missing.
+pub fn raw_partitions(client: &Client, topics: &BTreeMap<String, String>) -> Result<Vec<String>, LogError> {
     let mut raw = BTreeSet::new();
-    for (source, topic) in topics {
+    for (topic, source) in topics {
         let topic = client.name(topic);
         let Some(count) = Reader::partitions(client, &topic, Duration::from_secs(15))? else {
             return Err(LogError::Damaged {
@@ -195,6 +189,21 @@ pub fn wait_prepared(
         };
         raw.extend((0..count).map(|number| format!("{source}/{number}")));
     }
+    Ok(raw.into_iter().collect())
+}
+
+/// Waits until the owners of all raw partitions of `topics` map by the prepared pack. The raw partitions that do not
+/// yet: empty when all do.
+///
+/// # Errors
+/// As [`read_packs`] and [`raw_partitions`].
+pub fn wait_prepared(
+    client: &Client,
+    hash: &str,
+    topics: &BTreeMap<String, String>,
+    within: Duration,
+) -> Result<Vec<String>, LogError> {
+    let raw = raw_partitions(client, topics)?;
     let watch = Stopwatch::start();
     let (mut reader, mut packs) = follow(client)?;
     loop {

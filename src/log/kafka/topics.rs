@@ -6,11 +6,13 @@ use super::packs::{read_packs, record};
 use super::reader::{Reader, retriable};
 use super::transaction::Transactional;
 use super::{DEAD_LETTERS, LOG, LOG_MESSAGE_BYTES_MAX, PACKS, PROGRESS, REGISTRY, WARNINGS};
-use crate::record::Millis;
+use crate::pack::Pack;
+use crate::record::{Kind, Millis};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::types::RDKafkaErrorCode;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What is fixed with the log.
@@ -32,6 +34,28 @@ pub struct TopicFinding {
 }
 
 const WITHIN: Duration = Duration::from_secs(15);
+
+/// Raw topics of a pack, without the prefix, each with what its raw partitions are called before the number. Feedback
+/// comes in the audiences' own topics (`feedback.<dept>.<region>`), since its department is that of its topic.
+#[must_use]
+pub fn raw_topics(pack: &Pack, audiences: &[String]) -> BTreeMap<String, String> {
+    let mut topics = BTreeMap::new();
+    for (name, source) in &pack.sources {
+        match &source.topic {
+            Some(topic) => {
+                topics.insert(topic.clone(), name.clone());
+            }
+            None if source.kind == Kind::Feedback => {
+                let answers = audiences.iter().filter_map(|topic| Some((topic, topic.strip_prefix("feedback.")?)));
+                topics.extend(answers.map(|(topic, whose)| (topic.clone(), format!("{name}:{whose}"))));
+            }
+            None => {
+                topics.insert(format!("raw.{name}"), name.clone());
+            }
+        }
+    }
+    topics
+}
 
 struct Wanted {
     topic: String,
@@ -64,8 +88,13 @@ fn wanted(client: &Client, form: LogForm, retention: Millis, raw: &[String], aud
         ours(WARNINGS, form.partitions, compacted()),
         ours(DEAD_LETTERS, form.partitions, vec![("retention.ms", retention.to_string())]),
     ];
-    let theirs = raw.iter().chain(audiences);
-    all.extend(theirs.map(|topic| Wanted { topic: client.name(topic), partitions: None, settings: Vec::new() }));
+    // A feedback topic is raw and an audience's; a list of audiences may name our own topics.
+    let mut known: BTreeSet<String> = all.iter().map(|w| w.topic.clone()).collect();
+    for topic in raw.iter().chain(audiences).map(|topic| client.name(topic)) {
+        if known.insert(topic.clone()) {
+            all.push(Wanted { topic, partitions: None, settings: Vec::new() });
+        }
+    }
     all
 }
 

@@ -55,7 +55,7 @@ impl System {
     pub(super) fn publish(&self, text: &str) -> u64 {
         let client = self.place.client();
         let hash = prepare(&client, &body(text)).expect("prepared");
-        let topics = BTreeMap::from([("toy".to_owned(), TOPIC.to_owned())]);
+        let topics = BTreeMap::from([(TOPIC.to_owned(), "toy".to_owned())]);
         let open = wait_prepared(&client, &hash, &topics, Duration::from_secs(60)).expect("the topics are there");
         assert!(open.is_empty(), "no owner maps {open:?} by the new pack");
         activate(&client, &hash, PARTITIONS, |version| Ok(Entry::Pack { version, hash: hash.clone() }.bytes()))

@@ -84,7 +84,7 @@ impl IntakeStep for ToyIntake {
     }
 
     fn topics(&self) -> BTreeMap<String, String> {
-        BTreeMap::from([("toy".to_owned(), TOPIC.to_owned())])
+        BTreeMap::from([(TOPIC.to_owned(), "toy".to_owned())])
     }
 
     fn registry(&mut self, _row: &RegistryRow) {}
