@@ -3,6 +3,9 @@
 use super::super::LogError;
 use crate::config;
 use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::util::get_rdkafka_version;
 use std::collections::BTreeMap;
 
@@ -121,6 +124,28 @@ impl Client {
             .set("message.max.bytes", (super::LOG_MESSAGE_BYTES_MAX + 64 * 1024).to_string())
             .set("partitioner", "murmur2_random");
         config
+    }
+}
+
+/// What a client says about itself. Lost connections come back by themselves and are told by whoever waits for them;
+/// at the level of errors they would fill a log within one broker restart.
+#[derive(Clone, Default)]
+pub(super) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        said(&error, reason);
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+pub(super) fn said(error: &KafkaError, reason: &str) {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed | RDKafkaErrorCode::SSL) => {
+            tracing::error!(%error, reason, "the cluster does not let us in");
+        }
+        _ => tracing::debug!(%error, reason, "connection"),
     }
 }
 

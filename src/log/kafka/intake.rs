@@ -6,13 +6,14 @@
 //! Not here: what a message means (the step), log time (the engine).
 
 use super::super::{IntakeCommit, LogError, RegistryRow, Stamp};
-use super::client::Client;
+use super::client::{Client, Quiet};
 use super::engine::entry_to;
 use super::member::{Change, Member};
 use super::packs::{self, Packs};
+use super::progress::Engines;
 use super::reader::{Place, RawMessage, Reader, offsets, retriable};
 use super::transaction::{Outgoing, Transactional};
-use super::{DEAD_LETTERS, REGISTRY, wait_engines};
+use super::{DEAD_LETTERS, REGISTRY};
 use crate::clock::{Stopwatch, now_ms};
 use crate::pack::Body;
 use crate::record::Millis;
@@ -155,6 +156,7 @@ struct Run<'a> {
     owned: BTreeMap<Place, Owned>,
     arriving: Vec<Place>,
     ends: Option<BTreeMap<Place, i64>>,
+    engines: Option<Engines>,
 }
 
 impl<'a> Run<'a> {
@@ -195,6 +197,7 @@ impl<'a> Run<'a> {
             owned: BTreeMap::new(),
             arriving: Vec::new(),
             ends: None,
+            engines: None,
         };
         rows.iter().filter_map(registry_row).for_each(|row| step.registry(&row));
         run.map(step)?;
@@ -250,7 +253,7 @@ impl<'a> Run<'a> {
                 continue;
             }
             self.advance()?;
-            if step.waits() && !wait_engines(self.client, self.options.partitions, stop)? {
+            if step.waits() && !self.engines()?.wait(stop)? {
                 break;
             }
             if self.options.to_ends && self.at_ends()? && step.finished() {
@@ -258,6 +261,13 @@ impl<'a> Run<'a> {
             }
         }
         Ok(())
+    }
+
+    fn engines(&mut self) -> Result<&mut Engines, LogError> {
+        if self.engines.is_none() {
+            self.engines = Some(Engines::open(self.client, self.options.partitions)?);
+        }
+        Ok(self.engines.as_mut().expect("opened above"))
     }
 
     /// Serves the group, and begins to read what has come once its start is known.
@@ -490,7 +500,7 @@ fn registry_row(message: &RawMessage) -> Option<RegistryRow> {
 /// Asks for the ends of the wanted partitions again and again. On a thread of its own: a slow answer holds up marks,
 /// not rows.
 fn probe(client: &Client, every: Duration, probing: &Mutex<Probing>, over: &AtomicBool) {
-    let asker: BaseConsumer = match client.reader("read_committed").create() {
+    let asker = match client.reader("read_committed").create_with_context(Quiet) {
         Ok(asker) => asker,
         Err(error) => {
             tracing::error!(%error, "no prober: log time stands still");
@@ -517,7 +527,7 @@ fn probe(client: &Client, every: Duration, probing: &Mutex<Probing>, over: &Atom
 }
 
 /// The ends that a committed reader can reach now, of all partitions with one request a broker.
-fn ask(asker: &BaseConsumer, wanted: &[Place]) -> BTreeMap<Place, Option<i64>> {
+fn ask(asker: &BaseConsumer<Quiet>, wanted: &[Place]) -> BTreeMap<Place, Option<i64>> {
     let mut list = TopicPartitionList::with_capacity(wanted.len());
     for (topic, partition) in wanted {
         // Asked by "time" -1, which is the end.

@@ -4,7 +4,7 @@
 //! rebalance can lose or double a message that a worker holds.
 
 use super::super::LogError;
-use super::client::{Client, machine};
+use super::client::{Client, machine, said};
 use super::reader::{Place, offsets, retriable};
 use crate::clock::Stopwatch;
 use rdkafka::client::ClientContext;
@@ -30,7 +30,11 @@ struct Placement {
     release: Release,
 }
 
-impl ClientContext for Placement {}
+impl ClientContext for Placement {
+    fn error(&self, error: KafkaError, reason: &str) {
+        said(&error, reason);
+    }
+}
 
 impl ConsumerContext for Placement {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, err: RDKafkaRespErr, list: &mut TopicPartitionList) {

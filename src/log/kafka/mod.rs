@@ -24,7 +24,7 @@ pub use client::Client;
 pub use engine::{EngineOptions, Step, run_engine};
 pub use intake::{IntakeOptions, IntakeStep, run_intake};
 pub use packs::{Packs, activate, prepare, raw_partitions, read_packs, wait_prepared};
-pub use progress::{CommitRecord, read_progress, wait_engines};
+pub use progress::{CommitRecord, Engines, read_progress};
 pub use publish::{PublishError, publish_activate, publish_prepare};
 pub use reader::RawMessage;
 pub use topics::{LogForm, TopicFinding, check_topics, create_topics, raw_topics};

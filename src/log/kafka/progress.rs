@@ -5,10 +5,11 @@
 
 use super::super::{EngineCommit, LogError};
 use super::PROGRESS;
-use super::client::Client;
-use super::reader::{Place, Reader, index, retriable};
+use super::client::{Client, Quiet};
+use super::reader::{Place, RawMessage, Reader, asker, bounds_by, index, retriable};
 use crate::clock::Stopwatch;
 use crate::record::Millis;
+use rdkafka::consumer::BaseConsumer;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -82,27 +83,65 @@ pub fn read_progress(client: &Client, partition: u32) -> Result<Option<CommitRec
     Ok(None)
 }
 
-/// Waits until the engines have read everything that stands in the log, and everything that they added to it
-/// meanwhile. False when `stop` came first.
-///
-/// # Errors
-/// As [`read_progress`].
-pub fn wait_engines(client: &Client, partitions: u32, stop: &AtomicBool) -> Result<bool, LogError> {
-    let topic = client.name(super::LOG);
-    let places: Vec<Place> = (0..partitions).map(|p| (topic.clone(), index(p))).collect();
-    loop {
-        let ends = Reader::bounds(client, &places, Duration::from_secs(15))?;
-        for (partition, (_, end)) in (0..partitions).zip(&ends) {
-            let end = u64::try_from(*end).unwrap_or(0);
-            while end > 0 && read_progress(client, partition)?.is_none_or(|record| record.next < end) {
+/// Follows the commit records of all partitions.
+pub struct Engines {
+    asker: BaseConsumer<Quiet>,
+    records: Reader,
+    log: Vec<Place>,
+    next: BTreeMap<i32, u64>,
+}
+
+impl Engines {
+    /// Reads the records that there are.
+    ///
+    /// # Errors
+    /// [`LogError::Retriable`] when the broker does not answer in time.
+    pub fn open(client: &Client, partitions: u32) -> Result<Engines, LogError> {
+        let (records, messages) = Reader::whole(client, &client.name(PROGRESS), Duration::from_secs(60))?;
+        let log = (0..partitions).map(|p| (client.name(super::LOG), index(p))).collect();
+        let mut engines = Engines { asker: asker(client)?, records, log, next: BTreeMap::new() };
+        engines.take(&messages)?;
+        Ok(engines)
+    }
+
+    fn take(&mut self, messages: &[RawMessage]) -> Result<(), LogError> {
+        for message in messages {
+            let Some(payload) = &message.payload else { continue };
+            let record: CommitRecord = serde_json::from_slice(payload).map_err(|e| LogError::Damaged {
+                place: format!("{}@{}", message.raw, message.offset),
+                what: e.to_string(),
+            })?;
+            self.next.insert(message.partition, record.next);
+        }
+        Ok(())
+    }
+
+    fn behind(&self, ends: &[(i64, i64)]) -> bool {
+        self.log.iter().zip(ends).any(|((_, partition), (_, end))| {
+            self.next.get(partition).copied().unwrap_or(0) < u64::try_from(*end).unwrap_or(0)
+        })
+    }
+
+    /// Waits until the engines have read everything that stands in the log, and everything that they added to it
+    /// meanwhile. False when `stop` came first.
+    ///
+    /// # Errors
+    /// [`LogError::Retriable`] when the broker does not answer in time.
+    pub fn wait(&mut self, stop: &AtomicBool) -> Result<bool, LogError> {
+        loop {
+            let ends = bounds_by(&self.asker, &self.log, Duration::from_secs(15))?;
+            let mut waited = false;
+            while self.behind(&ends) {
                 if stop.load(Ordering::Relaxed) {
                     return Ok(false);
                 }
-                std::thread::sleep(Duration::from_millis(10));
+                waited = true;
+                let messages = self.records.batch(10_000, usize::MAX, Duration::from_millis(10))?;
+                self.take(&messages)?;
             }
-        }
-        if Reader::bounds(client, &places, Duration::from_secs(15))? == ends {
-            return Ok(true);
+            if !waited {
+                return Ok(true);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Reads partitions by explicit position.
 
 use super::super::LogError;
-use super::client::Client;
+use super::client::{Client, Quiet};
 use crate::clock::Stopwatch;
 use crate::record::Millis;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -36,7 +36,7 @@ pub(super) type Place = (String, i32);
 
 /// A consumer with positions of its own.
 pub(super) struct Reader {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Quiet>,
     at: BTreeMap<Place, i64>,
     names: BTreeMap<i32, BTreeMap<String, Names>>,
 }
@@ -53,7 +53,8 @@ pub(super) fn retriable(what: &str, error: impl std::fmt::Display) -> LogError {
 
 impl Reader {
     pub(super) fn new(client: &Client) -> Result<Reader, LogError> {
-        let consumer = client.reader("read_committed").create().map_err(|e| retriable("reader", e))?;
+        let consumer =
+            client.reader("read_committed").create_with_context(Quiet).map_err(|e| retriable("reader", e))?;
         Ok(Reader { consumer, at: BTreeMap::new(), names: BTreeMap::new() })
     }
 
@@ -132,22 +133,14 @@ impl Reader {
         Ok(messages)
     }
 
-    /// First and next offset of a partition, transactions still open included.
+    /// First and next offset of partitions, transactions still open included.
     pub(super) fn bounds(client: &Client, places: &[Place], within: Duration) -> Result<Vec<(i64, i64)>, LogError> {
-        let asker: BaseConsumer = client.reader("read_uncommitted").create().map_err(|e| retriable("reader", e))?;
-        places
-            .iter()
-            .map(|(topic, partition)| {
-                asker
-                    .fetch_watermarks(topic, *partition, within)
-                    .map_err(|e| retriable(&format!("bounds of {topic}/{partition}"), e))
-            })
-            .collect()
+        bounds_by(&asker(client)?, places, within)
     }
 
     /// The number of partitions of a topic; `None` when there is no such topic.
     pub(super) fn partitions(client: &Client, topic: &str, within: Duration) -> Result<Option<u32>, LogError> {
-        let asker: BaseConsumer = client.reader("read_uncommitted").create().map_err(|e| retriable("reader", e))?;
+        let asker = asker(client)?;
         let metadata = asker.fetch_metadata(Some(topic), within).map_err(|e| retriable("metadata", e))?;
         let count = metadata.topics().iter().find(|t| t.name() == topic && t.error().is_none());
         Ok(count.map(|t| u32::try_from(t.partitions().len()).expect("a topic has few partitions")).filter(|n| *n > 0))
@@ -186,6 +179,25 @@ fn call(known: &mut BTreeMap<i32, BTreeMap<String, Names>>, topic: &str, partiti
     let names = Names { raw: raw.into(), topic: topic.into() };
     known.entry(partition).or_default().insert(topic.to_owned(), names.clone());
     names
+}
+
+/// A client that only asks where partitions begin and end.
+pub(super) fn asker(client: &Client) -> Result<BaseConsumer<Quiet>, LogError> {
+    client.reader("read_uncommitted").create_with_context(Quiet).map_err(|e| retriable("reader", e))
+}
+
+/// As [`Reader::bounds`], by a client that is there already.
+pub(super) fn bounds_by(
+    asker: &BaseConsumer<Quiet>,
+    places: &[Place],
+    within: Duration,
+) -> Result<Vec<(i64, i64)>, LogError> {
+    let ask = |(topic, partition): &Place| {
+        asker
+            .fetch_watermarks(topic, *partition, within)
+            .map_err(|e| retriable(&format!("bounds of {topic}/{partition}"), e))
+    };
+    places.iter().map(ask).collect()
 }
 
 /// A partition number as Kafka writes it.

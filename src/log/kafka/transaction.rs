@@ -1,7 +1,7 @@
 //! One transactional producer on the thread of its owner, and what its errors mean.
 
 use super::super::LogError;
-use super::client::Client;
+use super::client::{Client, said};
 use super::reader::retriable;
 use super::{LOG_MESSAGE_BYTES_MAX, MESSAGE_BYTES_MAX};
 use crate::clock::Stopwatch;
@@ -43,7 +43,11 @@ impl Outgoing {
 #[derive(Default)]
 struct Deliveries(Mutex<Option<String>>);
 
-impl ClientContext for Deliveries {}
+impl ClientContext for Deliveries {
+    fn error(&self, error: KafkaError, reason: &str) {
+        said(&error, reason);
+    }
+}
 
 impl ProducerContext for Deliveries {
     type DeliveryOpaque = ();

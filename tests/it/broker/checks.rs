@@ -1,10 +1,11 @@
 //! Topics, slots and marks on a real broker.
 
 use super::exactly_once::{PARTITIONS, System};
-use super::instance::{OUT, Process, TOPIC, ToyIntake};
+use super::instance::{OUT, Process, TOPIC, ToyEngine, ToyIntake};
 use super::shared;
 use forewarn::log::kafka::{
-    IntakeOptions, IntakeStep, LogForm, PACKS, RawMessage, check_topics, create_topics, read_packs, run_intake,
+    EngineOptions, IntakeOptions, IntakeStep, LogForm, PACKS, RawMessage, check_topics, create_topics, read_packs,
+    read_progress, run_engine, run_intake,
 };
 use forewarn::log::{Clock, IntakeCommit, LogError, RegistryRow, Stamp};
 use forewarn::pack::Body;
@@ -171,4 +172,97 @@ fn marks_pass_aborted_transactions_and_never_precede_their_rows() {
     // The stamp of a batch says nothing about the batch itself: until it is committed the mark stays behind it.
     let with_six = recorder.heard.iter().position(|(_, read)| read.iter().any(|(_, o)| *o == 8)).expect("read");
     assert!(recorder.heard[with_six].0.marks["toy/0"] < written);
+}
+
+/// Sends what it read one message a step, and waits for the engines after each: a round of the records clock.
+struct Rounds {
+    inner: ToyIntake,
+    held: std::collections::VecDeque<RawMessage>,
+    positions: BTreeMap<String, i64>,
+    rounds: u32,
+}
+
+impl IntakeStep for Rounds {
+    fn pack(&mut self, hash: &str, body: &Body) -> Result<(), LogError> {
+        self.inner.pack(hash, body)
+    }
+
+    fn topics(&self) -> BTreeMap<String, String> {
+        self.inner.topics()
+    }
+
+    fn registry(&mut self, _row: &RegistryRow) {}
+
+    fn step(&mut self, messages: &[RawMessage], stamp: &Stamp) -> IntakeCommit {
+        self.held.extend(messages.iter().cloned());
+        let next = self.held.pop_front();
+        let mut commit = self.inner.step(next.as_slice(), stamp);
+        if let Some(message) = &next {
+            self.positions.insert(message.raw.to_string(), message.offset + 1);
+            self.rounds += 1;
+        }
+        commit.positions = self.positions.clone();
+        commit
+    }
+
+    fn rewind(&mut self, positions: &BTreeMap<String, i64>) {
+        self.held.clear();
+        self.positions = positions.clone();
+        self.inner.rewind(positions);
+    }
+
+    fn waits(&self) -> bool {
+        true
+    }
+
+    fn finished(&mut self) -> bool {
+        self.held.is_empty()
+    }
+}
+
+#[test]
+fn history_is_read_to_its_ends_in_rounds_that_wait_for_the_engines() {
+    let broker = shared();
+    let system = System::new(broker.bootstrap(), "rounds");
+    let producer: BaseProducer =
+        ClientConfig::new().set("bootstrap.servers", broker.bootstrap()).create().expect("a producer");
+    let topic = system.topic(TOPIC);
+    for number in 0..20_u64 {
+        let text = number.to_string();
+        let partition = i32::try_from(number % 4).expect("small");
+        let record: BaseRecord<'_, (), str> = BaseRecord::to(&topic).partition(partition).payload(&text);
+        producer.send(record).map_err(|(e, _)| e).expect("queued");
+    }
+    producer.flush(Duration::from_secs(10)).expect("sent");
+    let (client, stop) = (system.place.client(), AtomicBool::new(false));
+    let mut rounds = Rounds {
+        inner: ToyIntake::new(PARTITIONS),
+        held: std::collections::VecDeque::new(),
+        positions: BTreeMap::new(),
+        rounds: 0,
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let options = EngineOptions { commit_interval: Duration::ZERO, ..EngineOptions::default() };
+            run_engine(&client, options, &stop, |partition| ToyEngine::new(&system.place, partition))
+                .expect("engine runs");
+        });
+        let options = IntakeOptions {
+            to_ends: true,
+            tick: Duration::from_millis(5),
+            partitions: PARTITIONS,
+            ..IntakeOptions::default()
+        };
+        let begun = Instant::now();
+        run_intake(&client, options, &stop, &mut rounds).expect("intake runs to the ends");
+        println!("20 rounds with a wait each: {:.2} s", begun.elapsed().as_secs_f64());
+        // Nothing is left to wait for: the last round has been waited for as well.
+        let done: u64 = (0..PARTITIONS)
+            .filter_map(|partition| read_progress(&client, partition).expect("the broker answers"))
+            .map(|record| record.outcomes)
+            .sum();
+        assert_eq!(done, 20);
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(rounds.rounds, 20);
 }

@@ -218,7 +218,8 @@ struct Dice(u64);
 impl Dice {
     fn new(test: &str) -> Dice {
         let seed = std::env::var("FOREWARN_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
-            u64::from(std::process::id()) ^ Instant::now().elapsed().as_nanos() as u64 ^ 0x9e37_79b9_7f4a_7c15
+            // Randomly seeded at each start of a process.
+            std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), test)
         });
         println!("{test}: FOREWARN_SEED={seed}");
         Dice(seed | 1)
