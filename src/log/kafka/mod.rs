@@ -7,7 +7,7 @@
 //! with the same transactional id fences it, the commit record (engine) or the group's offsets (intake) say what
 //! counts, and the same outputs are sent again or not.
 //! Not here: what entries mean. Nothing else in the program names Kafka's client.
-//! Cost: about 10 ms a transaction on one broker.
+//! Cost: one transaction a commit. The two waits of 100 ms that the client hides in each by default are tuned away.
 
 mod client;
 mod engine;
