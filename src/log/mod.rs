@@ -10,6 +10,7 @@ mod embedded;
 mod encode;
 mod entry;
 mod input;
+pub mod kafka;
 mod merge;
 mod outcome_files;
 mod store;

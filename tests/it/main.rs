@@ -1,3 +1,4 @@
 //! The behaviour of the whole.
 
+mod broker;
 mod console;

@@ -1,0 +1,424 @@
+//! The engine side: one worker a log partition, from restore to commit.
+//!
+//! A worker reads with a reader of its own and commits with a transactional id of its partition, so that its commits
+//! never depend on who else works here. The group only says which partitions are ours.
+
+use super::super::{EngineCommit, LogError};
+use super::client::Client;
+use super::member::{Change, Member};
+use super::progress::{CommitRecord, read_progress};
+use super::reader::{Place, RawMessage, Reader, index, offsets, retriable};
+use super::transaction::{Outgoing, Transactional};
+use super::{LOG, PROGRESS};
+use crate::clock::Stopwatch;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+/// What is made of one log partition. Lives on the thread of its worker.
+pub trait Step {
+    /// Loads the newest state that stands at or before the record (all of nothing without one) and says where to read
+    /// on. What lies between there and the record is applied again and its outcomes are thrown away.
+    ///
+    /// # Errors
+    /// What cannot be read; the worker stops the program.
+    fn restore(&mut self, record: Option<&CommitRecord>) -> Result<u64, LogError>;
+
+    /// Applies one entry.
+    ///
+    /// # Errors
+    /// Bytes that are no entry; the worker stops the program.
+    fn apply(&mut self, entry: &[u8], position: u64) -> Result<(), LogError>;
+
+    /// Everything since the last call, up to `next`.
+    fn take(&mut self, next: u64) -> EngineCommit;
+
+    /// What was taken up to `next` is committed: a snapshot of this moment is safe.
+    ///
+    /// # Errors
+    /// What stops the program; a snapshot that could not be written is none.
+    fn confirmed(&mut self, next: u64) -> Result<(), LogError> {
+        let _ = next;
+        Ok(())
+    }
+}
+
+/// How a run over Kafka reads and commits.
+#[derive(Clone, Copy, Debug)]
+pub struct EngineOptions {
+    /// Shortest time between two commits of a partition.
+    pub commit_interval: Duration,
+    /// Entries applied before a commit at most.
+    pub entries_max: usize,
+    /// Bytes applied before a commit at most.
+    pub bytes_max: usize,
+    /// Start although the log no longer reaches back to the state.
+    pub accept_lost_state: bool,
+}
+
+impl Default for EngineOptions {
+    fn default() -> EngineOptions {
+        EngineOptions {
+            commit_interval: Duration::from_millis(50),
+            entries_max: 2_000,
+            bytes_max: 8 * 1024 * 1024,
+            accept_lost_state: false,
+        }
+    }
+}
+
+/// A worker as others see it.
+#[derive(Default)]
+struct Worker {
+    stop: AtomicBool,
+    done: AtomicBool,
+}
+
+type Workers = Arc<Mutex<BTreeMap<i32, Arc<Worker>>>>;
+
+/// Works on the log partitions that the group gives this instance until `stop` is set. `make` is called on the
+/// worker's thread, once each time a partition comes.
+///
+/// # Errors
+/// [`LogError::Fenced`] when another instance has taken the slot, and what a step could not read.
+pub fn run_engine<S: Step>(
+    client: &Client,
+    options: EngineOptions,
+    stop: &AtomicBool,
+    make: impl Fn(u32) -> S + Sync,
+) -> Result<(), LogError> {
+    let workers = Workers::default();
+    let releasing = Arc::clone(&workers);
+    let member = Member::join(
+        client,
+        "forewarn-engine",
+        &[client.name(LOG)],
+        Box::new(move |places| release(&releasing, places.iter().map(|(_, partition)| *partition))),
+    )?;
+    let (ended, ends) = mpsc::channel::<(i32, Result<(), LogError>)>();
+    std::thread::scope(|scope| {
+        let start = |partition: i32| {
+            let worker = Arc::new(Worker::default());
+            workers.lock().expect("no panic under this lock").insert(partition, Arc::clone(&worker));
+            let (member, make, ended) = (member.clone(), &make, ended.clone());
+            scope.spawn(move || {
+                let mut end = End { partition, worker: Arc::clone(&worker), ended, result: None };
+                let number = u32::try_from(partition).expect("partitions are not negative");
+                end.result = Some(work(client, &member, number, options, &worker.stop, &mut make(number)));
+            });
+        };
+        let result = loop {
+            if stop.load(Ordering::Relaxed) {
+                break Ok(());
+            }
+            match member.poll(Duration::from_millis(50)) {
+                Ok(changes) => {
+                    for change in changes {
+                        match change {
+                            Change::Assigned(places) => places.iter().for_each(|(_, partition)| start(*partition)),
+                            Change::Revoked(places) => {
+                                let mut workers = workers.lock().expect("no panic under this lock");
+                                workers.retain(|partition, _| !places.iter().any(|(_, gone)| gone == partition));
+                            }
+                        }
+                    }
+                }
+                Err(error) => break Err(error),
+            }
+            if let Ok((partition, result)) = ends.try_recv() {
+                let running = workers.lock().expect("no panic under this lock").get(&partition).cloned();
+                let ours = running.is_some_and(|w| w.done.load(Ordering::Acquire) && !w.stop.load(Ordering::Relaxed));
+                match result {
+                    // Fenced while the partition is ours: a zombie was here, or our own pause was too long.
+                    Err(LogError::Fenced { what } | LogError::Retriable { what } | LogError::Indefinite { what })
+                        if ours =>
+                    {
+                        tracing::warn!(partition, what, "starting the partition again");
+                        start(partition);
+                    }
+                    Err(error) if ours => break Err(error),
+                    Ok(()) | Err(_) => {}
+                }
+            }
+        };
+        let all: Vec<i32> = workers.lock().expect("no panic under this lock").keys().copied().collect();
+        release(&workers, all.into_iter());
+        result
+    })
+}
+
+/// Tells workers to stop and waits for them a little: a commit under way may end. Longer is not needed, the next owner
+/// fences what is left.
+fn release(workers: &Workers, partitions: impl Iterator<Item = i32>) {
+    let leaving: Vec<Arc<Worker>> = {
+        let workers = workers.lock().expect("no panic under this lock");
+        partitions.filter_map(|partition| workers.get(&partition).cloned()).collect()
+    };
+    for worker in &leaving {
+        worker.stop.store(true, Ordering::Relaxed);
+    }
+    let watch = Stopwatch::start();
+    while watch.elapsed() < Duration::from_secs(2) && !leaving.iter().all(|w| w.done.load(Ordering::Acquire)) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Tells the end of a worker, a panic too.
+struct End {
+    partition: i32,
+    worker: Arc<Worker>,
+    ended: mpsc::Sender<(i32, Result<(), LogError>)>,
+    result: Option<Result<(), LogError>>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.worker.done.store(true, Ordering::Release);
+        let result = self.result.take().unwrap_or_else(|| {
+            let place = format!("{LOG}/{}", self.partition);
+            Err(LogError::Damaged { place, what: "the engine stopped with a panic".to_owned() })
+        });
+        if let Err(gone) = self.ended.send((self.partition, result)) {
+            tracing::debug!(partition = gone.0.0, "ended after the run");
+        }
+    }
+}
+
+fn work(
+    client: &Client,
+    member: &Member,
+    partition: u32,
+    options: EngineOptions,
+    stop: &AtomicBool,
+    step: &mut impl Step,
+) -> Result<(), LogError> {
+    let watch = Stopwatch::start();
+    let place: Place = (client.name(LOG), index(partition));
+    let mut out = Transactional::new(client, format!("forewarn-engine-{partition}"));
+    if !out.fence_until(stop) {
+        return Ok(());
+    }
+    let record = read_progress(client, partition)?;
+    compare_group(member, &place, record.as_ref());
+    let mut start = step.restore(record.as_ref())?;
+    let bounds = Reader::bounds(client, std::slice::from_ref(&place), Duration::from_secs(15))?;
+    let (low, end) = bounds.first().map_or((0, 0), |(low, end)| (unsigned(*low), unsigned(*end)));
+    if start < low {
+        if !options.accept_lost_state {
+            return Err(LogError::Damaged {
+                place: format!("{}/{partition}", place.0),
+                what: format!(
+                    "the log begins at {low}, the state ends at {start}: what lies between is lost; \
+                     --accept-lost-state starts all the same"
+                ),
+            });
+        }
+        start = low;
+    }
+    let mut committed = record.as_ref().map_or(0, |r| r.next).max(start);
+    if committed > end {
+        let what = format!("the commit record says {committed}, the log ends at {end}: it was made anew");
+        return Err(LogError::Damaged { place: format!("{}/{partition}", place.0), what });
+    }
+    let mut reader = Reader::new(client)?;
+    reader.assign(BTreeMap::from([(place.clone(), signed(start))]))?;
+    let mut ahead = VecDeque::new();
+    if let Some(record) = &record {
+        let ready = replay(&mut reader, &place, record, options, stop, step, &mut ahead)?;
+        if !ready {
+            return Ok(());
+        }
+    }
+    tracing::info!(partition, from = start, to = committed, ms = watch.elapsed().as_millis(), "partition taken over");
+
+    let mut since = Stopwatch::start();
+    loop {
+        let (mut entries, mut bytes) = (0, 0);
+        loop {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            let batch = match ahead.is_empty() {
+                true => reader.batch(options.entries_max, options.bytes_max, Duration::from_millis(20))?,
+                false => ahead.drain(..).collect(),
+            };
+            for message in &batch {
+                entries += 1;
+                bytes += message.payload.as_ref().map_or(0, Vec::len);
+                apply(step, message)?;
+            }
+            if entries >= options.entries_max
+                || bytes >= options.bytes_max
+                || since.elapsed() >= options.commit_interval
+            {
+                break;
+            }
+        }
+        let next = unsigned(reader.positions()?[&place]);
+        if next <= committed {
+            continue;
+        }
+        let commit = step.take(next);
+        if !confirm(client, member, &mut out, &place, &commit, committed, stop)? {
+            return Ok(());
+        }
+        committed = next;
+        since.lap();
+        step.confirmed(next)?;
+    }
+}
+
+fn apply(step: &mut impl Step, message: &RawMessage) -> Result<(), LogError> {
+    match &message.payload {
+        Some(entry) => step.apply(entry, unsigned(message.offset)),
+        None => Err(LogError::Damaged {
+            place: format!("{}@{}", message.raw, message.offset),
+            what: "an entry without bytes".to_owned(),
+        }),
+    }
+}
+
+/// Applies what is committed already, with its outcomes thrown away. What was read beyond goes to `ahead`.
+fn replay(
+    reader: &mut Reader,
+    place: &Place,
+    record: &CommitRecord,
+    options: EngineOptions,
+    stop: &AtomicBool,
+    step: &mut impl Step,
+    ahead: &mut VecDeque<RawMessage>,
+) -> Result<bool, LogError> {
+    let mut reached = None;
+    while ahead.is_empty() && unsigned(reader.positions()?[place]) < record.next {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        for message in reader.batch(options.entries_max, options.bytes_max, Duration::from_millis(20))? {
+            if unsigned(message.offset) < record.next {
+                apply(step, &message)?;
+            } else {
+                ahead.push_back(message);
+            }
+        }
+        reached = Some(step.take(record.next));
+    }
+    if let Some(commit) = reached
+        && (commit.outcomes, &commit.outcomes_hash) != (record.outcomes, &record.outcomes_hash)
+    {
+        // Another program or machine made other outcomes of the same log: somebody must know, the warnings sent stand.
+        tracing::error!(
+            partition = record.partition,
+            expected = record.outcomes_hash,
+            found = commit.outcomes_hash,
+            by = record.engine,
+            "the replayed outcomes differ from the committed ones"
+        );
+    }
+    Ok(true)
+}
+
+/// Sends the outputs until they are known to be committed, exactly once; false when `stop` came first.
+fn confirm(
+    client: &Client,
+    member: &Member,
+    out: &mut Transactional,
+    place: &Place,
+    commit: &EngineCommit,
+    committed: u64,
+    stop: &AtomicBool,
+) -> Result<bool, LogError> {
+    let messages = outgoing(client, commit)?;
+    let position = offsets(&BTreeMap::from([(place.clone(), signed(commit.next))]))?;
+    loop {
+        let generation = member.generation()?;
+        let error = match out.commit(&messages, Some((&position, &generation))) {
+            Ok(()) => return Ok(true),
+            Err(error @ LogError::Damaged { .. }) => return Err(error),
+            Err(error) => error,
+        };
+        if stop.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        tracing::warn!(partition = commit.partition, %error, "commit");
+        // Time for the group to say that the partition has gone, before we fence its new owner.
+        std::thread::sleep(Duration::from_millis(100));
+        if matches!(error, LogError::Retriable { .. }) {
+            continue;
+        }
+        let record = loop {
+            if !out.fence_until(stop) {
+                return Ok(false);
+            }
+            match read_progress(client, commit.partition) {
+                Ok(record) => break record,
+                Err(error @ LogError::Damaged { .. }) => return Err(error),
+                Err(error) => tracing::warn!(partition = commit.partition, %error, "commit record"),
+            }
+        };
+        let stands = record.as_ref().map_or(0, |record| record.next);
+        tracing::info!(partition = commit.partition, stands, wanted = commit.next, "doubtful commit resolved");
+        if record.as_ref() == Some(&CommitRecord::of(commit)) {
+            return Ok(true);
+        }
+        if record.is_some() && stands != committed {
+            return Err(LogError::Fenced {
+                what: format!("partition {} stands at {stands}, committed by another", commit.partition),
+            });
+        }
+    }
+}
+
+fn outgoing(client: &Client, commit: &EngineCommit) -> Result<Vec<Outgoing>, LogError> {
+    let mut messages = Vec::with_capacity(commit.messages.len() + commit.loops.len() + 1);
+    for message in &commit.messages {
+        messages.push(Outgoing {
+            topic: client.name(&message.topic),
+            partition: None,
+            key: message.key.clone().map(String::into_bytes),
+            headers: message.headers.clone(),
+            payload: message.value.clone().map(String::into_bytes),
+        });
+    }
+    for (partition, entry) in &commit.loops {
+        messages.push(entry_to(client, *partition, entry.clone()));
+    }
+    let record = serde_json::to_vec(&CommitRecord::of(commit)).map_err(|e| retriable("commit record", e))?;
+    let mut record = Outgoing::keyed(client.name(PROGRESS), &commit.partition.to_string(), record);
+    record.partition = Some(index(commit.partition));
+    messages.push(record);
+    Ok(messages)
+}
+
+/// An entry for a partition of the log.
+pub(super) fn entry_to(client: &Client, partition: u32, entry: Vec<u8>) -> Outgoing {
+    Outgoing {
+        topic: client.name(LOG),
+        partition: Some(index(partition)),
+        key: None,
+        headers: Vec::new(),
+        payload: Some(entry),
+    }
+}
+
+/// The group's offset and the record are written together; a difference means that somebody else wrote one of them.
+fn compare_group(member: &Member, place: &Place, record: Option<&CommitRecord>) {
+    let stands = record.map_or(0, |r| r.next);
+    match member.committed(std::slice::from_ref(place), Duration::from_secs(5)) {
+        Ok(offsets) => match offsets.get(place) {
+            Some(offset) if unsigned(*offset) != stands => {
+                tracing::error!(topic = place.0, partition = place.1, offset, stands, "group offset and commit record");
+            }
+            _ => {}
+        },
+        Err(error) => tracing::warn!(%error, "the group offset could not be compared"),
+    }
+}
+
+fn unsigned(offset: i64) -> u64 {
+    u64::try_from(offset).unwrap_or(0)
+}
+
+fn signed(position: u64) -> i64 {
+    i64::try_from(position).expect("offsets are far below 2^63")
+}

@@ -1,0 +1,550 @@
+//! The intake side: raw topics to entries of the log, one instance one thread.
+//!
+//! In: the raw partitions that the group gives this slot. Out: intake commits, each with the raw offsets inside.
+//! Promise: a mark never precedes its rows: the stamp given with a batch holds what was read *and committed* before.
+//! After an abort everything goes back to the group's offsets and is read, mapped and marked again.
+//! Not here: what a message means (the step), log time (the engine).
+
+use super::super::{IntakeCommit, LogError, RegistryRow, Stamp};
+use super::client::{Client, Quiet};
+use super::engine::entry_to;
+use super::member::{Change, Member};
+use super::packs::{self, Packs};
+use super::progress::Engines;
+use super::reader::{Place, RawMessage, Reader, offsets, retriable};
+use super::transaction::{Outgoing, Transactional};
+use super::{DEAD_LETTERS, REGISTRY};
+use crate::clock::{Stopwatch, now_ms};
+use crate::pack::Body;
+use crate::record::Millis;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{Offset, TopicPartitionList};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// What is made of raw messages.
+pub trait IntakeStep {
+    /// The pack to map and route by from the next batch on.
+    ///
+    /// # Errors
+    /// A body that does not load; the run stops.
+    fn pack(&mut self, hash: &str, body: &Body) -> Result<(), LogError>;
+
+    /// Topics to read, without the prefix, each with what its raw partitions are called before the number: the source's
+    /// name, and something more where one source has several topics ([`super::raw_topics`] names them).
+    fn topics(&self) -> BTreeMap<String, String>;
+
+    /// A registry version, of anyone's intake; all that exist come before the first batch.
+    fn registry(&mut self, row: &RegistryRow);
+
+    /// Maps a batch (empty: a tick). `stamp` holds for what came before these messages. Positions may stay empty: then
+    /// everything that was read counts as done; a step that holds messages back says how far it got.
+    fn step(&mut self, messages: &[RawMessage], stamp: &Stamp) -> IntakeCommit;
+
+    /// Nothing after these positions is committed: forget what was held, it comes again.
+    fn rewind(&mut self, positions: &BTreeMap<String, i64>);
+
+    /// After the commit of the last step: true waits until the engines have read all of the log (rounds of the
+    /// records clock).
+    fn waits(&self) -> bool {
+        false
+    }
+
+    /// Whether the run is over, asked when all raw partitions were read to the ends they had at the start. Only with
+    /// [`IntakeOptions::to_ends`].
+    fn finished(&mut self) -> bool {
+        true
+    }
+}
+
+/// How raw topics are read.
+#[derive(Clone, Copy, Debug)]
+pub struct IntakeOptions {
+    /// Time between ticks when nothing comes.
+    pub tick: Duration,
+    /// Time between two probes of the raw partitions' ends.
+    pub probe: Duration,
+    /// A raw partition that cannot be probed for so long is blind.
+    pub blind_after: Duration,
+    /// Messages of a batch at most.
+    pub messages_max: usize,
+    /// Bytes of a batch at most.
+    pub bytes_max: usize,
+    /// Ends at the ends that the raw partitions have at the start (records clock) instead of never.
+    pub to_ends: bool,
+    /// Log partitions, for waits.
+    pub partitions: u32,
+}
+
+impl Default for IntakeOptions {
+    fn default() -> IntakeOptions {
+        IntakeOptions {
+            tick: Duration::from_millis(200),
+            probe: Duration::from_millis(500),
+            blind_after: Duration::from_secs(30),
+            messages_max: 4_000,
+            bytes_max: 1024 * 1024,
+            to_ends: false,
+            partitions: 1,
+        }
+    }
+}
+
+/// Ends of raw partitions as seen at one moment; `None` for one that could not be asked.
+struct Probe {
+    /// Wall time before the question: what was written until then lies before the end.
+    asked: Millis,
+    ends: BTreeMap<Place, Option<i64>>,
+}
+
+/// What the prober asks about, and what it found.
+#[derive(Default)]
+struct Probing {
+    wanted: Vec<Place>,
+    found: VecDeque<Probe>,
+}
+
+/// A raw partition of ours.
+struct Owned {
+    raw: String,
+    /// Position at which reading begins while the group has no offset.
+    first: i64,
+    mark: Option<Millis>,
+    pending: VecDeque<(Millis, i64)>,
+    failing: Option<Millis>,
+    acked: Option<String>,
+}
+
+/// Reads raw topics until `stop` is set, or to their ends.
+///
+/// # Errors
+/// [`LogError::Fenced`] when another instance has the slot; [`LogError::Damaged`] when a pack or a message of ours
+/// cannot be used.
+pub fn run_intake<S: IntakeStep>(
+    client: &Client,
+    options: IntakeOptions,
+    stop: &AtomicBool,
+    step: &mut S,
+) -> Result<(), LogError> {
+    let probing = Mutex::new(Probing::default());
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| probe(client, options.probe, &probing, &over));
+        let result = Run::start(client, options, &probing, stop, step).and_then(|run| match run {
+            Some(mut run) => run.work(stop, step),
+            None => Ok(()),
+        });
+        over.store(true, Ordering::Relaxed);
+        result
+    })
+}
+
+struct Run<'a> {
+    client: &'a Client,
+    options: IntakeOptions,
+    probing: &'a Mutex<Probing>,
+    member: Member,
+    out: Transactional,
+    reader: Reader,
+    packs: Packs,
+    packs_reader: Reader,
+    registry_reader: Reader,
+    sources: BTreeMap<String, String>,
+    mapped: String,
+    owned: BTreeMap<Place, Owned>,
+    arriving: Vec<Place>,
+    ends: Option<BTreeMap<Place, i64>>,
+    engines: Option<Engines>,
+}
+
+impl<'a> Run<'a> {
+    fn start(
+        client: &'a Client,
+        options: IntakeOptions,
+        probing: &'a Mutex<Probing>,
+        stop: &AtomicBool,
+        step: &mut impl IntakeStep,
+    ) -> Result<Option<Run<'a>>, LogError> {
+        let (mut packs_reader, mut packs) = packs::follow(client)?;
+        while packs.prepared.is_none() {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            for message in packs_reader.batch(1_000, usize::MAX, Duration::from_millis(100))? {
+                packs.take(&message)?;
+            }
+        }
+        let mut out = Transactional::new(client, format!("forewarn-intake-{}", client.slot()));
+        let member = Member::join(client, "forewarn-intake", &[], Box::new(|_| {}))?;
+        if !out.fence_until(stop) {
+            return Ok(None);
+        }
+        let (registry_reader, rows) = Reader::whole(client, &client.name(REGISTRY), Duration::from_secs(60))?;
+        let mut run = Run {
+            client,
+            options,
+            probing,
+            member,
+            out,
+            reader: Reader::new(client)?,
+            packs,
+            packs_reader,
+            registry_reader,
+            sources: BTreeMap::new(),
+            mapped: String::new(),
+            owned: BTreeMap::new(),
+            arriving: Vec::new(),
+            ends: None,
+            engines: None,
+        };
+        rows.iter().filter_map(registry_row).for_each(|row| step.registry(&row));
+        run.map(step)?;
+        Ok(Some(run))
+    }
+
+    /// Maps by the newest prepared pack.
+    fn map(&mut self, step: &mut impl IntakeStep) -> Result<(), LogError> {
+        let Some(hash) = self.packs.prepared.clone().filter(|hash| *hash != self.mapped) else { return Ok(()) };
+        step.pack(&hash, &self.packs.body(&hash)?)?;
+        self.mapped = hash;
+        let sources: BTreeMap<String, String> =
+            step.topics().into_iter().map(|(topic, source)| (self.client.name(&topic), source)).collect();
+        if sources != self.sources {
+            let topics: Vec<String> = sources.keys().cloned().collect();
+            self.member.subscribe(&topics)?;
+            self.sources = sources;
+        }
+        Ok(())
+    }
+
+    fn work(&mut self, stop: &AtomicBool, step: &mut impl IntakeStep) -> Result<(), LogError> {
+        let mut since = Stopwatch::start();
+        let mut looked = Stopwatch::start();
+        while !stop.load(Ordering::Relaxed) {
+            self.placed(step)?;
+            if looked.elapsed() >= Duration::from_millis(100) {
+                looked.lap();
+                self.news(step)?;
+            }
+            if self.owned.is_empty() {
+                // Half of the time between heartbeats of a busy group would do; nothing waits for this.
+                std::thread::sleep(Duration::from_millis(20));
+                continue;
+            }
+            let wait = self.options.tick.saturating_sub(since.elapsed()).min(Duration::from_millis(50));
+            let messages = match self.reader.batch(self.options.messages_max, self.options.bytes_max, wait) {
+                Ok(messages) => messages,
+                Err(error) => {
+                    // A position has gone by retention while we read: said loudly, then on from what there is.
+                    tracing::error!(%error, "raw messages were lost before they could be read");
+                    self.resume(stop, step)?;
+                    continue;
+                }
+            };
+            if messages.is_empty() && since.elapsed() < self.options.tick {
+                continue;
+            }
+            since.lap();
+            let stamp = self.stamp();
+            let commit = step.step(&messages, &stamp);
+            if !self.commit(commit, stop, step)? {
+                continue;
+            }
+            self.advance()?;
+            if step.waits() && !self.engines()?.wait(stop)? {
+                break;
+            }
+            if self.options.to_ends && self.at_ends()? && step.finished() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn engines(&mut self) -> Result<&mut Engines, LogError> {
+        if self.engines.is_none() {
+            self.engines = Some(Engines::open(self.client, self.options.partitions)?);
+        }
+        Ok(self.engines.as_mut().expect("opened above"))
+    }
+
+    /// Serves the group, and begins to read what has come once its start is known.
+    fn placed(&mut self, step: &mut impl IntakeStep) -> Result<(), LogError> {
+        let mut gone = false;
+        for change in self.member.poll(Duration::ZERO)? {
+            match change {
+                Change::Assigned(places) => self.arriving.extend(places),
+                Change::Revoked(places) => {
+                    gone = true;
+                    self.arriving.retain(|place| !places.contains(place));
+                    self.owned.retain(|place, _| !places.contains(place));
+                }
+            }
+        }
+        if gone {
+            self.reread(step)?;
+        }
+        if self.arriving.is_empty() {
+            return Ok(());
+        }
+        // The last owner's open transaction decides about its offsets first: asked again until it has.
+        let committed = match self.member.committed(&self.arriving, Duration::from_secs(1)) {
+            Ok(committed) => committed,
+            Err(error) => {
+                tracing::debug!(%error, "offsets of new raw partitions");
+                return Ok(());
+            }
+        };
+        let bounds = Reader::bounds(self.client, &self.arriving, Duration::from_secs(15))?;
+        // A pack that was prepared before the last owner let go is known before the first row.
+        let (reader, packs) = packs::follow(self.client)?;
+        (self.packs_reader, self.packs) = (reader, packs);
+        self.map(step)?;
+        for (place, (low, end)) in std::mem::take(&mut self.arriving).into_iter().zip(bounds) {
+            let Some(source) = self.sources.get(&place.0) else { continue };
+            let raw = format!("{source}/{}", place.1);
+            let first = match committed.get(&place) {
+                Some(offset) if (low..=end).contains(offset) => *offset,
+                Some(offset) => {
+                    tracing::error!(raw, offset, low, end, "raw messages were lost before they could be read");
+                    low
+                }
+                None => {
+                    tracing::info!(raw, low, "a raw partition is read for the first time, from its beginning");
+                    low
+                }
+            };
+            self.reader.name(&place, &raw);
+            let owned = Owned { raw, first, mark: None, pending: VecDeque::new(), failing: None, acked: None };
+            self.owned.insert(place, owned);
+        }
+        self.reread(step)
+    }
+
+    /// Reads on from what is committed, with exactly the owned partitions.
+    fn reread(&mut self, step: &mut impl IntakeStep) -> Result<(), LogError> {
+        let places: BTreeMap<Place, i64> = self.owned.iter().map(|(place, o)| (place.clone(), o.first)).collect();
+        let positions = self.owned.values().map(|o| (o.raw.clone(), o.first)).collect();
+        self.probing.lock().expect("no panic under this lock").wanted = places.keys().cloned().collect();
+        self.ends = None;
+        self.reader.assign(places)?;
+        step.rewind(&positions);
+        Ok(())
+    }
+
+    /// After a commit that failed or may have: the group's offsets say what counts.
+    fn resume(&mut self, stop: &AtomicBool, step: &mut impl IntakeStep) -> Result<(), LogError> {
+        if !self.out.fence_until(stop) {
+            return Ok(());
+        }
+        let places: Vec<Place> = self.owned.keys().cloned().collect();
+        while !stop.load(Ordering::Relaxed) {
+            match self.member.committed(&places, Duration::from_secs(5)) {
+                Ok(committed) => {
+                    let bounds = Reader::bounds(self.client, &places, Duration::from_secs(15))?;
+                    for (place, (low, _)) in places.iter().zip(bounds) {
+                        let owned = self.owned.get_mut(place).expect("asked for owned places");
+                        owned.first = committed.get(place).copied().unwrap_or(owned.first).max(low);
+                        owned.acked = None;
+                    }
+                    return self.reread(step);
+                }
+                Err(error) => tracing::warn!(%error, "offsets of the group"),
+            }
+        }
+        Ok(())
+    }
+
+    /// New packs, new registry versions, new probes.
+    fn news(&mut self, step: &mut impl IntakeStep) -> Result<(), LogError> {
+        for message in self.packs_reader.batch(1_000, usize::MAX, Duration::ZERO)? {
+            self.packs.take(&message)?;
+        }
+        self.map(step)?;
+        let rows = self.registry_reader.batch(10_000, usize::MAX, Duration::ZERO)?;
+        rows.iter().filter_map(registry_row).for_each(|row| step.registry(&row));
+        let found = std::mem::take(&mut self.probing.lock().expect("no panic under this lock").found);
+        for probe in found {
+            for (place, end) in probe.ends {
+                let Some(owned) = self.owned.get_mut(&place) else { continue };
+                match end {
+                    Some(end) => {
+                        owned.failing = None;
+                        // Bound of the queue: behind by more than a minute, every second probe does.
+                        if owned.pending.len() >= 128 {
+                            let mut even = false;
+                            owned.pending.retain(|_| {
+                                even = !even;
+                                even
+                            });
+                        }
+                        owned.pending.push_back((probe.asked, end));
+                    }
+                    None => {
+                        owned.failing.get_or_insert(probe.asked);
+                    }
+                }
+            }
+        }
+        self.advance()
+    }
+
+    /// Moves the marks: every probe whose end lies at or before the *committed* position is read through.
+    fn advance(&mut self) -> Result<(), LogError> {
+        for owned in self.owned.values_mut() {
+            while let Some((asked, end)) = owned.pending.front()
+                && *end <= owned.first
+            {
+                owned.mark = owned.mark.max(Some(*asked));
+                owned.pending.pop_front();
+            }
+        }
+        Ok(())
+    }
+
+    fn stamp(&self) -> Stamp {
+        let wall = now_ms();
+        let limit = Millis::try_from(self.options.blind_after.as_millis()).unwrap_or(Millis::MAX);
+        let blind = |owned: &&Owned| owned.failing.is_some_and(|since| wall - since > limit);
+        Stamp {
+            wall,
+            marks: self
+                .owned
+                .values()
+                .filter(|o| !blind(o))
+                .filter_map(|o| o.mark.map(|mark| (o.raw.clone(), mark)))
+                .collect(),
+            blind: self.owned.values().filter(blind).map(|o| o.raw.clone()).collect(),
+        }
+    }
+
+    /// True when everything is committed; false when it has to be read again (done already).
+    fn commit(
+        &mut self,
+        commit: IntakeCommit,
+        stop: &AtomicBool,
+        step: &mut impl IntakeStep,
+    ) -> Result<bool, LogError> {
+        let mut positions = self.reader.positions()?.clone();
+        if !commit.positions.is_empty() {
+            for (place, owned) in &self.owned {
+                let held = commit.positions.get(&owned.raw).copied().unwrap_or(owned.first);
+                positions.insert(place.clone(), held);
+            }
+        }
+        let mut messages = Vec::with_capacity(commit.entries.len());
+        for (partition, entry) in commit.entries {
+            messages.push(entry_to(self.client, partition, entry));
+        }
+        for letter in &commit.dead_letters {
+            let value = serde_json::to_vec(letter).map_err(|e| retriable("dead letter", e))?;
+            messages.push(Outgoing::keyed(self.client.name(DEAD_LETTERS), &letter.raw, value));
+        }
+        for row in commit.registry {
+            messages.push(Outgoing::keyed(self.client.name(REGISTRY), &row.key, row.value.into_bytes()));
+        }
+        let mut acks = BTreeSet::new();
+        for (place, owned) in &self.owned {
+            if owned.acked.as_ref() != Some(&self.mapped) {
+                messages.push(packs::ack(self.client, &owned.raw, &self.mapped)?);
+                acks.insert(place.clone());
+            }
+        }
+        let list = offsets(&positions)?;
+        let generation = self.member.generation()?;
+        match self.out.commit(&messages, Some((&list, &generation))) {
+            Ok(()) => {
+                for (place, position) in positions {
+                    if let Some(owned) = self.owned.get_mut(&place) {
+                        owned.first = position;
+                        if acks.contains(&place) {
+                            owned.acked = Some(self.mapped.clone());
+                        }
+                    }
+                }
+                Ok(true)
+            }
+            Err(error @ LogError::Damaged { .. }) => Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "intake commit");
+                // Time for the group to say that partitions have gone.
+                std::thread::sleep(Duration::from_millis(100));
+                self.placed(step)?;
+                self.resume(stop, step)?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Whether every raw partition of the sources is ours and read to the end it had when reading began.
+    fn at_ends(&mut self) -> Result<bool, LogError> {
+        if self.ends.is_none() {
+            let places: Vec<Place> = self.owned.keys().cloned().collect();
+            let bounds = Reader::bounds(self.client, &places, Duration::from_secs(15))?;
+            self.ends = Some(places.into_iter().zip(bounds.iter().map(|b| b.1)).collect());
+        }
+        let positions = self.reader.positions()?;
+        let all = self.sources.keys().all(|topic| self.owned.keys().any(|(t, _)| t == topic));
+        Ok(all && self.ends.iter().flatten().all(|(place, end)| positions.get(place).is_some_and(|at| at >= end)))
+    }
+}
+
+fn registry_row(message: &RawMessage) -> Option<RegistryRow> {
+    let key = String::from_utf8(message.key.clone()?).ok()?;
+    let value = String::from_utf8(message.payload.clone()?).ok()?;
+    Some(RegistryRow { key, value })
+}
+
+/// Asks for the ends of the wanted partitions again and again. On a thread of its own: a slow answer holds up marks,
+/// not rows.
+fn probe(client: &Client, every: Duration, probing: &Mutex<Probing>, over: &AtomicBool) {
+    let asker = match client.reader("read_committed").create_with_context(Quiet) {
+        Ok(asker) => asker,
+        Err(error) => {
+            tracing::error!(%error, "no prober: log time stands still");
+            return;
+        }
+    };
+    while !over.load(Ordering::Relaxed) {
+        let watch = Stopwatch::start();
+        let wanted = probing.lock().expect("no panic under this lock").wanted.clone();
+        if !wanted.is_empty() {
+            let asked = now_ms();
+            let ends = ask(&asker, &wanted);
+            let mut probing = probing.lock().expect("no panic under this lock");
+            // 16: the intake looks every 100 ms; more gather only while a commit hangs, and the newest say all.
+            if probing.found.len() >= 16 {
+                probing.found.pop_front();
+            }
+            probing.found.push_back(Probe { asked, ends });
+        }
+        while watch.elapsed() < every && !over.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// The ends that a committed reader can reach now, of all partitions with one request a broker.
+fn ask(asker: &BaseConsumer<Quiet>, wanted: &[Place]) -> BTreeMap<Place, Option<i64>> {
+    let mut list = TopicPartitionList::with_capacity(wanted.len());
+    for (topic, partition) in wanted {
+        // Asked by "time" -1, which is the end.
+        if let Err(error) = list.add_partition_offset(topic, *partition, Offset::End) {
+            tracing::warn!(%error, topic, partition, "probe");
+        }
+    }
+    let mut ends: BTreeMap<Place, Option<i64>> = wanted.iter().map(|place| (place.clone(), None)).collect();
+    match asker.offsets_for_times(list, Duration::from_secs(5)) {
+        Ok(found) => {
+            for element in found.elements() {
+                if let (Ok(()), Offset::Offset(end)) = (element.error(), element.offset()) {
+                    ends.insert((element.topic().to_owned(), element.partition()), Some(end));
+                }
+            }
+        }
+        Err(error) => tracing::debug!(%error, "probe"),
+    }
+    ends
+}

@@ -1,0 +1,214 @@
+//! Reads partitions by explicit position.
+
+use super::super::LogError;
+use super::client::{Client, Quiet};
+use crate::clock::Stopwatch;
+use crate::record::Millis;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::{Message as _, Offset, TopicPartitionList};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A message as it was read.
+#[derive(Clone, Debug)]
+pub struct RawMessage {
+    /// Raw partition `<source>/<number>`; `<topic>/<number>` for our own topics.
+    pub raw: Arc<str>,
+    /// Topic, with the prefix.
+    pub topic: Arc<str>,
+    /// Partition.
+    pub partition: i32,
+    /// Offset.
+    pub offset: i64,
+    /// When the broker or producer says it was written, ms; 0 when unknown.
+    pub at: Millis,
+    /// Key.
+    pub key: Option<Vec<u8>>,
+    /// Value; `None` is a tombstone.
+    pub payload: Option<Vec<u8>>,
+}
+
+/// Topic and partition.
+pub(super) type Place = (String, i32);
+
+/// A consumer with positions of its own.
+pub(super) struct Reader {
+    consumer: BaseConsumer<Quiet>,
+    at: BTreeMap<Place, i64>,
+    names: BTreeMap<i32, BTreeMap<String, Names>>,
+}
+
+#[derive(Clone)]
+struct Names {
+    raw: Arc<str>,
+    topic: Arc<str>,
+}
+
+pub(super) fn retriable(what: &str, error: impl std::fmt::Display) -> LogError {
+    LogError::Retriable { what: format!("{what}: {error}") }
+}
+
+impl Reader {
+    pub(super) fn new(client: &Client) -> Result<Reader, LogError> {
+        let consumer =
+            client.reader("read_committed").create_with_context(Quiet).map_err(|e| retriable("reader", e))?;
+        Ok(Reader { consumer, at: BTreeMap::new(), names: BTreeMap::new() })
+    }
+
+    /// Reads exactly these partitions from these offsets on.
+    pub(super) fn assign(&mut self, places: BTreeMap<Place, i64>) -> Result<(), LogError> {
+        let list = offsets(&places)?;
+        self.consumer.assign(&list).map_err(|e| retriable("assign", e))?;
+        self.at = places;
+        Ok(())
+    }
+
+    /// Messages of this partition carry this raw name from now on.
+    pub(super) fn name(&mut self, place: &Place, raw: &str) {
+        call(&mut self.names, &place.0, place.1, raw);
+    }
+
+    /// The next position of each partition. It passes control records and aborted messages, which no message shows.
+    pub(super) fn positions(&mut self) -> Result<&BTreeMap<Place, i64>, LogError> {
+        let list = self.consumer.position().map_err(|e| retriable("position", e))?;
+        for element in list.elements() {
+            if let Offset::Offset(offset) = element.offset()
+                && let Some(at) = self.at.get_mut(&(element.topic().to_owned(), element.partition()))
+            {
+                *at = (*at).max(offset);
+            }
+        }
+        Ok(&self.at)
+    }
+
+    /// Up to `most` messages or `bytes` of payload; waits up to `wait` for the first.
+    ///
+    /// # Errors
+    /// [`LogError::Damaged`] when a position is no longer (or not yet) in its partition.
+    pub(super) fn batch(&mut self, most: usize, bytes: usize, wait: Duration) -> Result<Vec<RawMessage>, LogError> {
+        let mut messages = Vec::new();
+        let mut held = 0;
+        let watch = Stopwatch::start();
+        while messages.len() < most && held < bytes {
+            let left = if messages.is_empty() { wait.saturating_sub(watch.elapsed()) } else { Duration::ZERO };
+            let polled = self.consumer.poll(left);
+            match polled {
+                Some(Ok(message)) => {
+                    held += message.payload_len();
+                    let (topic, partition) = (message.topic(), message.partition());
+                    let names = match self.names.get(&partition).and_then(|topics| topics.get(topic)) {
+                        Some(names) => names.clone(),
+                        None => call(&mut self.names, topic, partition, &format!("{topic}/{partition}")),
+                    };
+                    messages.push(RawMessage {
+                        raw: names.raw,
+                        topic: names.topic,
+                        partition: message.partition(),
+                        offset: message.offset(),
+                        at: message.timestamp().to_millis().unwrap_or(0),
+                        key: message.key().map(<[u8]>::to_vec),
+                        payload: message.payload().map(<[u8]>::to_vec),
+                    });
+                }
+                Some(Err(
+                    KafkaError::MessageConsumption(
+                        code @ (RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange),
+                    )
+                    | KafkaError::MessageConsumptionFatal(code),
+                )) => {
+                    return Err(LogError::Damaged {
+                        place: self.at.keys().map(|(t, p)| format!("{t}/{p}")).collect::<Vec<_>>().join(", "),
+                        what: format!("a position to read from is not there: {code}"),
+                    });
+                }
+                // The client reconnects by itself; until then there is just nothing to read.
+                Some(Err(error)) => tracing::debug!(%error, "read"),
+                None if messages.is_empty() && watch.elapsed() < wait => {}
+                None => break,
+            }
+        }
+        Ok(messages)
+    }
+
+    /// First and next offset of partitions, transactions still open included.
+    pub(super) fn bounds(client: &Client, places: &[Place], within: Duration) -> Result<Vec<(i64, i64)>, LogError> {
+        bounds_by(&asker(client)?, places, within)
+    }
+
+    /// The number of partitions of a topic; `None` when there is no such topic.
+    pub(super) fn partitions(client: &Client, topic: &str, within: Duration) -> Result<Option<u32>, LogError> {
+        let asker = asker(client)?;
+        let metadata = asker.fetch_metadata(Some(topic), within).map_err(|e| retriable("metadata", e))?;
+        let count = metadata.topics().iter().find(|t| t.name() == topic && t.error().is_none());
+        Ok(count.map(|t| u32::try_from(t.partitions().len()).expect("a topic has few partitions")).filter(|n| *n > 0))
+    }
+
+    /// Reads whole topics from their beginning to the ends they have now.
+    ///
+    /// # Errors
+    /// [`LogError::Retriable`] when the ends are not reached in `within`; an open transaction of a dead writer holds
+    /// them back for at most 20 s.
+    pub(super) fn whole(client: &Client, topic: &str, within: Duration) -> Result<(Reader, Vec<RawMessage>), LogError> {
+        let watch = Stopwatch::start();
+        let Some(count) = Reader::partitions(client, topic, within)? else {
+            return Err(LogError::Damaged {
+                place: topic.to_owned(),
+                what: "there is no such topic; `forewarn topics create` makes it".to_owned(),
+            });
+        };
+        let places: Vec<Place> = (0..count).map(|p| (topic.to_owned(), index(p))).collect();
+        let bounds = Reader::bounds(client, &places, within)?;
+        let ends: BTreeMap<Place, i64> = places.iter().cloned().zip(bounds.iter().map(|b| b.1)).collect();
+        let mut reader = Reader::new(client)?;
+        reader.assign(places.into_iter().zip(bounds.iter().map(|b| b.0)).collect())?;
+        let mut messages = Vec::new();
+        while reader.positions()?.iter().any(|(place, at)| *at < ends[place]) {
+            if watch.elapsed() > within {
+                return Err(retriable(topic, "its end was not reached in time"));
+            }
+            messages.extend(reader.batch(10_000, usize::MAX, Duration::from_millis(20))?);
+        }
+        Ok((reader, messages))
+    }
+}
+
+fn call(known: &mut BTreeMap<i32, BTreeMap<String, Names>>, topic: &str, partition: i32, raw: &str) -> Names {
+    let names = Names { raw: raw.into(), topic: topic.into() };
+    known.entry(partition).or_default().insert(topic.to_owned(), names.clone());
+    names
+}
+
+/// A client that only asks where partitions begin and end.
+pub(super) fn asker(client: &Client) -> Result<BaseConsumer<Quiet>, LogError> {
+    client.reader("read_uncommitted").create_with_context(Quiet).map_err(|e| retriable("reader", e))
+}
+
+/// As [`Reader::bounds`], by a client that is there already.
+pub(super) fn bounds_by(
+    asker: &BaseConsumer<Quiet>,
+    places: &[Place],
+    within: Duration,
+) -> Result<Vec<(i64, i64)>, LogError> {
+    let ask = |(topic, partition): &Place| {
+        asker
+            .fetch_watermarks(topic, *partition, within)
+            .map_err(|e| retriable(&format!("bounds of {topic}/{partition}"), e))
+    };
+    places.iter().map(ask).collect()
+}
+
+/// A partition number as Kafka writes it.
+pub(super) fn index(partition: u32) -> i32 {
+    i32::try_from(partition).expect("partitions are at most 1024")
+}
+
+pub(super) fn offsets(places: &BTreeMap<Place, i64>) -> Result<TopicPartitionList, LogError> {
+    let mut list = TopicPartitionList::with_capacity(places.len());
+    for ((topic, partition), offset) in places {
+        list.add_partition_offset(topic, *partition, Offset::Offset(*offset)).map_err(|e| retriable("offsets", e))?;
+    }
+    Ok(list)
+}
