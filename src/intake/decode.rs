@@ -343,7 +343,8 @@ impl Decoder {
     }
 
     fn empty<'a>(&self) -> Row<'a> {
-        let cells = vec![Cell::Missing; self.inputs.len()];
+        let mut cells = Vec::new();
+        cells.resize_with(self.inputs.len(), Cell::default);
         Row { cells, fault: None, sentinels: Vec::new(), kind: false }
     }
 
