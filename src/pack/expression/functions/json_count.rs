@@ -1,6 +1,5 @@
 //! Counting and searching an array of objects in a JSON column: problems of an inspection, links of an object.
 
-use super::json_value::plain;
 use super::{Form, Function, FunctionDoc, Param};
 use crate::pack::expression::call::{Inputs, Lane, failed};
 use crate::pack::expression::class::{Class, parse_day};
@@ -51,6 +50,14 @@ fn paired(
         return Err(ExpressionError::ty(en, zh, place).hint(doc.signature));
     }
     Ok(())
+}
+
+/// A JSON value as text, without quotes around a text.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(s) => s.clone(),
+        other => other.to_string(),
+    }
 }
 
 const COUNT_PARAMS: &[Param] = &[Param::Text, Param::Literal, Param::Literal];

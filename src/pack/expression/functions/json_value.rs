@@ -5,30 +5,27 @@ use crate::pack::expression::call::{Inputs, failed};
 use crate::pack::expression::class::{Class, parse_day, parse_number};
 use arrow::array::ArrayRef;
 use arrow::datatypes::Date32Type;
-use serde_json::Value;
+use sonic_rs::{JsonValueTrait, LazyValue};
+use std::borrow::Cow;
 
 const PARAMS: &[Param] = &[Param::Text, Param::Literal];
 
 /// The value of a column's row at the path; null when it is absent or JSON's null, a failure when the text is no JSON.
-fn at(text: Option<&str>, path: Option<&str>) -> Option<Value> {
+/// Nothing is built on the way: the text is checked once and the path is found by skipping.
+fn at<'a>(text: Option<&'a str>, path: Option<&str>) -> Option<LazyValue<'a>> {
     let (text, path) = (text?, path?);
-    let whole: Value = match serde_json::from_str(text) {
+    let mut value: LazyValue<'a> = match sonic_rs::from_str(text) {
         Ok(whole) => whole,
         Err(_) => return failed(),
     };
-    let mut value = whole;
     for step in path.split('.') {
-        value = match value {
-            Value::Object(mut members) => members.remove(step)?,
-            Value::Array(mut items) => {
-                let i: usize = step.parse().ok()?;
-                if i >= items.len() {
-                    return None;
-                }
-                items.swap_remove(i)
-            }
-            _ => return None,
+        // A part of a borrowed text is borrowed too.
+        let Cow::Borrowed(rest) = value.as_raw_cow() else { return None };
+        let found = match step.parse::<usize>() {
+            Ok(i) if value.is_array() => sonic_rs::get(rest, [i]),
+            _ => sonic_rs::get(rest, [step]),
         };
+        value = found.ok()?;
     }
     if value.is_null() { None } else { Some(value) }
 }
@@ -48,10 +45,9 @@ pub(super) const NUMBER: Function = Function {
         returns: Class::Float,
         run: |i| {
             let (text, path) = (i.text(0), i.text(1));
-            i.make_float(|row| match at(text.get(row), path.get(row))? {
-                Value::Number(n) => n.as_f64(),
-                Value::String(s) => parse_number(&s).or_else(failed),
-                _ => failed(),
+            i.make_float(|row| {
+                let value = at(text.get(row), path.get(row))?;
+                value.as_f64().or_else(|| value.as_str().and_then(parse_number)).or_else(failed)
             })
         },
     },
@@ -72,18 +68,13 @@ pub(super) const TEXT: Function = Function {
         returns: Class::Text,
         run: |i| {
             let (text, path) = (i.text(0), i.text(1));
-            i.make_text(|row| at(text.get(row), path.get(row)).map(|v| plain(&v)))
+            i.make_text(|row| {
+                let value = at(text.get(row), path.get(row))?;
+                Some(value.as_str().unwrap_or_else(|| value.as_raw_str()).to_owned())
+            })
         },
     },
 };
-
-/// A JSON value as text, without quotes around a text.
-pub(super) fn plain(value: &Value) -> String {
-    match value {
-        Value::String(s) => s.clone(),
-        other => other.to_string(),
-    }
-}
 
 pub(super) const DATE: Function = Function {
     doc: FunctionDoc {
@@ -98,8 +89,8 @@ pub(super) const DATE: Function = Function {
 
 fn date(inputs: &Inputs<'_>) -> ArrayRef {
     let (text, path) = (inputs.text(0), inputs.text(1));
-    inputs.make::<Date32Type>(|row| match at(text.get(row), path.get(row))? {
-        Value::String(s) => parse_day(&s).or_else(failed),
-        _ => failed(),
+    inputs.make::<Date32Type>(|row| {
+        let value = at(text.get(row), path.get(row))?;
+        value.as_str().and_then(parse_day).or_else(failed)
     })
 }
