@@ -189,7 +189,7 @@ impl Scanner<'_> {
             }
         }
         if let Some(quote) = self.open.take() {
-            match self.to_close(i, end, quote) {
+            match self.closing(i, end, quote) {
                 Some(after) => i = after,
                 None => return,
             }
@@ -223,7 +223,7 @@ impl Scanner<'_> {
     }
 
     /// The place after the closing quote, if it stands in this line.
-    fn to_close(&mut self, from: usize, end: usize, quote: char) -> Option<usize> {
+    fn closing(&mut self, from: usize, end: usize, quote: char) -> Option<usize> {
         let mut i = from;
         while i < end {
             match self.chars[i] {
@@ -270,7 +270,7 @@ impl Scanner<'_> {
                     }
                     return;
                 }
-                '"' | '\'' => match self.to_close(i + 1, end, c) {
+                '"' | '\'' => match self.closing(i + 1, end, c) {
                     Some(after) => {
                         if at_start {
                             parent = i - line;
