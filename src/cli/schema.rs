@@ -37,7 +37,7 @@ pub(crate) fn run(args: &SchemaArgs) -> Result<u8, CliError> {
         Form::Rule => form_schema("rule"),
         Form::Plan => form_schema("plan"),
         Form::Model => form_schema("model"),
-        Form::Warning => return Err(CliError::NotBuilt("schema warning")),
+        Form::Warning => crate::response::warning_schema(),
     };
     let schema = serde_json::to_string_pretty(&schema).map_err(CliError::stage)?;
     println!("{schema}");

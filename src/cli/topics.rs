@@ -96,6 +96,6 @@ fn line(finding: &Finding) -> String {
 }
 
 /// Topics that the pack's warnings go to and are answered in.
-pub(crate) fn audiences(_pack: &Pack) -> Vec<String> {
-    vec!["warn.all".to_owned()]
+pub(crate) fn audiences(pack: &Pack) -> Vec<String> {
+    crate::deliver::topics(pack)
 }

@@ -84,7 +84,7 @@ pub fn publish_activate(
     let raw = raw_partitions(client, &topics)?;
     Ok(activate(client, &pack.hash, form.partitions, |version| {
         let entry = Entry::Pack(Activate { version, hash: pack.hash.clone(), clock: form.clock, raw });
-        encode(&entry)
+        Ok(encode(&entry))
     })?)
 }
 

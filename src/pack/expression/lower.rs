@@ -19,7 +19,7 @@ use datafusion_common::ScalarValue;
 use datafusion_expr::Operator;
 use datafusion_physical_expr::PhysicalExpr;
 use datafusion_physical_expr::expressions as df;
-use datafusion_sql::sqlparser::ast::{self, BinaryOperator, Expr, UnaryOperator, Value};
+use sqlparser::ast::{self, BinaryOperator, Expr, UnaryOperator, Value};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

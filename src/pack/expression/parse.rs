@@ -6,11 +6,11 @@
 //! Not here: which parts of SQL are allowed (`lower`).
 
 use super::error::{ExpressionError, Place};
-use datafusion_sql::sqlparser::ast::Expr;
-use datafusion_sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion_sql::sqlparser::keywords::Keyword;
-use datafusion_sql::sqlparser::parser::{Parser, ParserError};
-use datafusion_sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer, Whitespace};
+use sqlparser::ast::Expr;
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer, Whitespace};
 
 /// Bytes of an expression. The longest in the shipped packs has a few hundred.
 const TEXT_MAX: usize = 8 * 1024;

@@ -6,7 +6,7 @@ use crate::pack::expression::call::{Inputs, Run, failed};
 use crate::pack::expression::class::Class;
 use arrow::array::{ArrayRef, Float64Array};
 use arrow::datatypes::{Date32Type, Decimal128Type, Int64Type};
-use datafusion_sql::sqlparser::ast::BinaryOperator;
+use sqlparser::ast::BinaryOperator;
 use std::sync::Arc;
 
 /// The kernel of an operator on two values of a class.
