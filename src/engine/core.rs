@@ -655,7 +655,7 @@ impl Engine {
                     &id,
                     &who,
                 );
-                let partition = super::id::partition(&route.space, &to, self.partitions);
+                let partition = crate::record::partition(&route.space, &to, self.partitions);
                 self.out.loops.entry(partition).or_default().push(block);
             }
         }

@@ -26,7 +26,6 @@ mod window;
 mod tests;
 
 pub use core::{Engine, Outcomes};
-pub use id::{key_hash, partition};
 pub use outcome::{Change, ChangeKind, Reading, Reference, Signal, Subject, Value};
 pub use program::{Program, ProgramError};
 pub use snapshot::{SnapshotError, pack_of};

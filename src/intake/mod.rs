@@ -22,4 +22,4 @@ mod tests;
 
 pub use mapper::{MapError, Mapped, Mapper, Message, Options, kind_of, row_schema};
 pub use registry::Registry;
-pub use route::{Routed, Router, block_schema, hash_text, key_hash, partition, warning_hash};
+pub use route::{Routed, Router, block_schema};

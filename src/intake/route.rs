@@ -11,7 +11,7 @@ use super::registry::{Registry, Version, topic_rows};
 use crate::log::{Block, RegistryRow};
 use crate::pack::expression::{Expression, Want};
 use crate::pack::{Pack, Source};
-use crate::record::{ENRICHMENT, Kind, columns};
+use crate::record::{ENRICHMENT, Kind, columns, partition, warning_hash};
 use arrow::array::{
     Array, ArrayRef, AsArray, RecordBatchOptions, StringArray, StringBuilder, UInt32Array, new_null_array,
 };
@@ -21,7 +21,6 @@ use arrow::record_batch::RecordBatch;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use xxhash_rust::xxh3::xxh3_64;
 
 /// The key space of the home copy.
 const HOME: &str = "object";
@@ -41,45 +40,6 @@ const ALWAYS: [&str; 9] = [
     "entity_id",
     "object_id",
 ];
-
-/// The 64-bit hash of a key in its key space.
-#[must_use]
-pub fn key_hash(space: &str, key: &str) -> u64 {
-    let mut bytes = Vec::with_capacity(space.len() + 1 + key.len());
-    bytes.extend_from_slice(space.as_bytes());
-    bytes.push(0x1f);
-    bytes.extend_from_slice(key.as_bytes());
-    xxh3_64(&bytes)
-}
-
-/// The log partition of a key.
-#[must_use]
-pub fn partition(space: &str, key: &str, partitions: u32) -> u32 {
-    u32::try_from(key_hash(space, key) % u64::from(partitions.max(1))).unwrap_or(0)
-}
-
-/// Digits of a key hash in a warning id, RFC 4648 in lower case: no capitals, so that an id survives mail and speech.
-const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-
-/// A key hash as the 13 characters in front of a warning id's hyphen (behind its `w`), highest bits first.
-#[must_use]
-pub fn hash_text(hash: u64) -> String {
-    (0..13).map(|i| char::from(DIGITS[(hash >> (60 - 5 * i) & 31) as usize])).collect()
-}
-
-/// The key hash in a warning id (`w<13 characters>-...`); `None` when the text is no warning id.
-#[must_use]
-pub fn warning_hash(warning_id: &str) -> Option<u64> {
-    let (hash, _) = warning_id.strip_prefix('w')?.split_once('-')?;
-    // 13 digits hold 65 bits; the first one holds the four highest of 64.
-    if hash.len() != 13 || hash.as_bytes()[0] > b'p' {
-        return None;
-    }
-    hash.bytes().try_fold(0u64, |n, b| {
-        let digit = DIGITS.iter().position(|d| *d == b)?;
-        Some(n << 5 | digit as u64)
-    })
-}
 
 /// The columns of a log block of a source in a key space: the rows' columns (or those that the route carries, and the
 /// ones every copy has), enrichment, and the key.

@@ -1,13 +1,10 @@
 //! What becomes of every kind of bad input, case by case; and what holds for all input.
 
-use super::{
-    Mapped, Mapper, Message, Options, Registry, Router, block_schema, hash_text, kind_of, partition, row_schema,
-    warning_hash,
-};
+use super::{Mapped, Mapper, Message, Options, Registry, Router, block_schema, kind_of, row_schema};
 use crate::log::{Block, Clock};
 use crate::pack::{Body, Department, Pack, Regions, Source};
 use crate::record::time::parse_rfc3339;
-use crate::record::{Kind, Millis};
+use crate::record::{Kind, Millis, hash_text, partition, warning_hash};
 use arrow::array::{Array, AsArray};
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::array_value_to_string;

@@ -5,8 +5,11 @@
 
 use super::{Activate, Block, Entry, Frame, LogError, Stamp};
 use crate::record::Kind;
+use arrow::array::Array;
+use arrow::ipc::MetadataVersion;
 use arrow::ipc::reader::StreamReader;
-use arrow::ipc::writer::StreamWriter;
+use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
+use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
@@ -80,6 +83,14 @@ fn write_blocks(blocks: &[Block], into: &mut Vec<u8>) -> Vec<BlockHead> {
         .collect()
 }
 
+/// The columns that say anything: to the engine a column that is not there is one of nulls.
+fn told(rows: &RecordBatch) -> RecordBatch {
+    let told: Vec<usize> = (0..rows.num_columns())
+        .filter(|i| rows.column(*i).null_count() < rows.num_rows() || rows.schema_ref().field(*i).name() == Block::KEY)
+        .collect();
+    rows.project(&told).expect("the columns are the batch's own")
+}
+
 /// Bytes to entry.
 ///
 /// # Errors
@@ -137,7 +148,6 @@ mod tests {
     use super::*;
     use arrow::array::StringArray;
     use arrow::datatypes::{DataType, Field, Schema};
-    use arrow::record_batch::RecordBatch;
     use proptest::prelude::*;
 
     fn entry(keys: Vec<Option<String>>) -> Entry {
