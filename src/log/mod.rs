@@ -12,6 +12,7 @@ mod entry;
 mod input;
 mod merge;
 mod outcome_files;
+mod rule_test;
 mod store;
 
 pub use commit::{DeadLetter, EngineCommit, IntakeCommit, LogError, Message, RawPosition, RegistryRow};
@@ -21,4 +22,5 @@ pub use entry::{Activate, Block, Clock, Entry, Frame, Stamp};
 pub use input::{FileInput, InputError, Part};
 pub use merge::{Merge, MergeInput, MergedFrame, Piece, PieceRow};
 pub use outcome_files::OutcomeFiles;
+pub use rule_test::{Delivery, RuleTestError, RuleTests, Verdict};
 pub use store::{Committed, Durable, Store};
