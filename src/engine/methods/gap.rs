@@ -22,7 +22,11 @@ impl Engine {
         let keys = self.keys_of(batch, n.set, None);
         let len = self.set_len(n.set);
         self.state.nodes[node].reserve(n, len);
-        let noted = if role == Role::Main { self.note_row(batch, node) } else { Vec::new() };
+        let noted = match role {
+            Role::Main => self.note_row(batch, node),
+            Role::Roster => self.note_roster(batch, node),
+            Role::Then | Role::Stop => Vec::new(),
+        };
         let starts = if role == Role::Roster {
             let column = batch.block.rows.column_by_name("valid_from");
             column.and_then(|c| c.as_primitive_opt::<Date32Type>()).cloned()
@@ -65,6 +69,10 @@ impl Engine {
                         if roster[k] == Millis::MIN {
                             roster[k] = from;
                         }
+                        // Nothing was reported yet: what the registry says chooses the segment.
+                        if last[k] == Millis::MIN {
+                            self.remember(node, key, &noted, row);
+                        }
                     } else {
                         roster[k] = Millis::MIN;
                         if !active && self.state.nodes[node].standing.level[k] > 0 {
@@ -96,16 +104,18 @@ impl Engine {
         let Kinded::Gap { offsets, .. } = &program.nodes[node].kind else { return };
         let now = self.state.log_time;
         let Some(anchor) = self.gap_anchor(node, key as usize) else { return };
-        let MethodState::Gap { scheduled, .. } = &mut self.state.nodes[node].method else { return };
-        if scheduled[key as usize] != Millis::MAX {
-            return;
-        }
         // Overdue already: due at once, at the place in time that the log has reached.
         let overdue = offsets.iter().any(|o| anchor + o <= now);
         let next = offsets.iter().map(|o| anchor + o).find(|t| *t > now);
         let due = if overdue && now != Millis::MIN { Some(now) } else { next };
-        if let Some(due) = due {
-            scheduled[key as usize] = due;
+        let MethodState::Gap { scheduled, .. } = &mut self.state.nodes[node].method else { return };
+        let held = &mut scheduled[key as usize];
+        // An earlier timer looks again by itself; a later one, of a gap that is over, would be too late.
+        if let Some(due) = due.filter(|due| due < held) {
+            if *held != Millis::MAX {
+                self.state.timers.remove(&(*held, node as u32, key));
+            }
+            *held = due;
             self.state.timers.insert((due, node as u32, key));
         }
     }
