@@ -9,7 +9,7 @@ use super::{Clock, Embedded, EmbeddedError, Stamp, Step, Store};
 use crate::engine::{Program, ProgramError};
 use crate::intake::{MapError, Mapper, Message, Options};
 use crate::pack::{Expected, Fields, Pack, Span, TestCase};
-use crate::record::{Kind, Millis, time};
+use crate::record::{Kind, Millis, columns, time};
 use crate::response::Warning;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -218,13 +218,17 @@ impl RuleTests {
             if let Some(kind) = kind {
                 put("kind", json!(kind.word()));
             }
-            for part in parts {
+            let said = parts.iter().rev().find_map(|p| p.get("kind")).or(fields.get("kind")).and_then(Value::as_str);
+            let kind = Kind::OUTSIDE.into_iter().find(|k| said == Some(k.word())).unwrap_or(Kind::Supervision);
+            let known: BTreeSet<&str> = columns(kind).iter().filter_map(|c| c.path.split('.').next()).collect();
+            for (i, part) in parts.iter().enumerate() {
                 for (name, value) in *part {
-                    fields.insert(name.clone(), value.clone());
+                    // Defaults serve rows of several kinds; what a row itself says must be of its kind.
+                    if i + 1 == parts.len() || name == "kind" || known.contains(name.as_str()) {
+                        fields.insert(name.clone(), value.clone());
+                    }
                 }
             }
-            let said = fields.get("kind").and_then(Value::as_str);
-            let kind = Kind::OUTSIDE.into_iter().find(|k| said == Some(k.word())).unwrap_or(Kind::Supervision);
             Coming { at, kind, payload: Value::Object(fields).to_string().into_bytes() }
         };
         let day_before = test.start - time::DAY;
