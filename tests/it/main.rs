@@ -1,3 +1,4 @@
 //! The behaviour of the whole.
 
 mod console;
+mod rules;
