@@ -181,7 +181,11 @@ impl Engine {
         if self.state.log_time == Millis::MIN {
             self.state.log_time = to;
             self.state.sweep_at = to + SWEEP;
-            // Deadlines known before time began to move.
+            // What fell due before time began to move is judged as it stands now, not level by level.
+            while let Some(timer) = self.state.timers.first().copied().filter(|t| t.0 < to) {
+                self.state.timers.remove(&timer);
+                self.state.timers.insert((to, timer.1, timer.2));
+            }
             self.fire_timers(to);
             return;
         }
