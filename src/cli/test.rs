@@ -41,10 +41,10 @@ pub(crate) fn run(args: &TestArgs) -> Result<u8, CliError> {
             failed += bad;
         }
     }
-    println!("{passed} passed, {failed} failed");
     if passed + failed == 0 {
         return Err(CliError::Usage("no test file was found; they are called <indicator>.test.yaml".to_owned()));
     }
+    println!("{passed} passed, {failed} failed");
     Ok(u8::from(failed > 0))
 }
 
@@ -82,7 +82,9 @@ fn one(tests: &RuleTests, path: &Path) -> Result<(usize, usize), CliError> {
 /// The test files of a path; those of examples belong to the packs of the examples.
 fn collect(path: &Path, into: &mut Vec<PathBuf>) -> Result<(), CliError> {
     if !path.is_dir() {
-        into.push(path.to_owned());
+        // A rule stands for its tests.
+        let rule = path.to_string_lossy().ends_with(".yaml") && !path.to_string_lossy().ends_with(".test.yaml");
+        into.push(if rule { path.with_extension("test.yaml") } else { path.to_owned() });
         return Ok(());
     }
     let failed = |source| CliError::File { action: "read", path: path.to_owned(), source };

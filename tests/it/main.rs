@@ -1,4 +1,5 @@
 //! The behaviour of the whole.
 
 mod console;
+mod examples;
 mod rules;
