@@ -19,14 +19,12 @@ impl Engine {
         if role != Role::Roster && !mask.iter().any(|m| *m) {
             return;
         }
+        // What the registry says of its rows, looked up once, when a row needs it.
+        let mut listed = None;
         let keys = self.keys_of(batch, n.set, None);
         let len = self.set_len(n.set);
         self.state.nodes[node].reserve(n, len);
-        let noted = match role {
-            Role::Main => self.note_row(batch, node),
-            Role::Roster => self.note_roster(batch, node),
-            Role::Then | Role::Stop => Vec::new(),
-        };
+        let noted = if role == Role::Main { self.note_row(batch, node) } else { Vec::new() };
         let starts = if role == Role::Roster {
             let column = batch.block.rows.column_by_name("valid_from");
             column.and_then(|c| c.as_primitive_opt::<Date32Type>()).cloned()
@@ -71,7 +69,8 @@ impl Engine {
                         }
                         // Nothing was reported yet: what the registry says chooses the segment.
                         if last[k] == Millis::MIN {
-                            self.remember(node, key, &noted, row);
+                            let listed = listed.get_or_insert_with(|| self.note_roster(batch, node));
+                            self.remember(node, key, listed, row);
                         }
                     } else {
                         roster[k] = Millis::MIN;
