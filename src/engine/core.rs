@@ -181,11 +181,10 @@ impl Engine {
         if self.state.log_time == Millis::MIN {
             self.state.log_time = to;
             self.state.sweep_at = to + SWEEP;
-            // What fell due before time began to move is judged as it stands now, not level by level.
-            while let Some(timer) = self.state.timers.first().copied().filter(|t| t.0 < to) {
-                self.state.timers.remove(&timer);
-                self.state.timers.insert((to, timer.1, timer.2));
-            }
+            // What was due before time began is due now, and judged as of now.
+            let due: Vec<(u32, u32)> = self.state.timers.iter().take_while(|t| t.0 < to).map(|t| (t.1, t.2)).collect();
+            self.state.timers.retain(|t| t.0 >= to);
+            self.state.timers.extend(due.into_iter().map(|(node, key)| (to, node, key)));
             self.fire_timers(to);
             return;
         }
