@@ -528,16 +528,17 @@ impl Engine {
             }
             for (i, node) in program.nodes.iter().enumerate() {
                 if node.space == space && node.listens && node.rule.id != indicator {
+                    // A signal may be the first that is heard of the key.
+                    if let Kinded::Measure { measures, .. } = &node.kind {
+                        let len = self.set_len(node.set);
+                        measures.iter().for_each(|m| self.state.windows[*m].reserve(len));
+                    }
                     let keys = match &self.state.sets[node.set].keys {
                         Some(_) => self.state.sets[node.set].children.get(&routing).cloned().unwrap_or_default(),
                         None => vec![routing],
                     };
-                    // A signal may be the first that is heard of the key.
                     let len = self.set_len(node.set);
                     self.state.nodes[i].reserve(node, len);
-                    if let Kinded::Measure { measures, .. } = &node.kind {
-                        measures.iter().for_each(|m| self.state.windows[*m].reserve(len));
-                    }
                     for key in keys {
                         self.judge_again(i, key, batch.time(row), false, position);
                     }
