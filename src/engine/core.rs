@@ -4,14 +4,14 @@ use super::batch::{Batch, Scalar};
 use super::dedupe::Seen;
 use super::id::record_id;
 use super::keys::JOINT;
-use super::outcome::{Change, Signal, Value};
+use super::outcome::{Change, Signal, Subject, Value};
 use super::program::{Kinded, Program, Role, targets};
 use super::state::{Fates, Mark, State, Who};
 use crate::log::{Activate, Block, Entry, Frame, Stamp};
 use crate::record::{Kind, Millis, columns};
 use arrow::array::{Array, ArrayRef, StringArray};
 use arrow::record_batch::RecordBatch;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -181,7 +181,10 @@ impl Engine {
         if self.state.log_time == Millis::MIN {
             self.state.log_time = to;
             self.state.sweep_at = to + SWEEP;
-            // Deadlines known before time began to move.
+            // What was due before time began is due now, and judged as of now.
+            let due: Vec<(u32, u32)> = self.state.timers.iter().take_while(|t| t.0 < to).map(|t| (t.1, t.2)).collect();
+            self.state.timers.retain(|t| t.0 >= to);
+            self.state.timers.extend(due.into_iter().map(|(node, key)| (to, node, key)));
             self.fire_timers(to);
             return;
         }
@@ -525,10 +528,17 @@ impl Engine {
             }
             for (i, node) in program.nodes.iter().enumerate() {
                 if node.space == space && node.listens && node.rule.id != indicator {
+                    // A signal may be the first that is heard of the key.
+                    if let Kinded::Measure { measures, .. } = &node.kind {
+                        let len = self.set_len(node.set);
+                        measures.iter().for_each(|m| self.state.windows[*m].reserve(len));
+                    }
                     let keys = match &self.state.sets[node.set].keys {
                         Some(_) => self.state.sets[node.set].children.get(&routing).cloned().unwrap_or_default(),
                         None => vec![routing],
                     };
+                    let len = self.set_len(node.set);
+                    self.state.nodes[i].reserve(node, len);
                     for key in keys {
                         self.judge_again(i, key, batch.time(row), false, position);
                     }
@@ -619,15 +629,30 @@ impl Engine {
     }
 
     /// Says that a key's level has changed, and sends it to the key spaces whose indicators listen.
-    pub(crate) fn signal(&mut self, node: usize, key: u32, level_no: u8, value: Option<f64>, at: Millis) {
+    ///
+    /// The row that brought it about says where it goes; without one, what is known of the key. What was sent a level
+    /// is also sent its end.
+    pub(crate) fn signal(
+        &mut self,
+        node: usize,
+        key: u32,
+        level_no: u8,
+        value: Option<f64>,
+        at: Millis,
+        row: Option<&Subject>,
+    ) {
         let program = self.program.clone();
         let n = &program.nodes[node];
         let text = self.key_text(n.set, key).replace(JOINT, "/");
         let routing = self.routing(n.set, key);
-        let who = self.who(n.space, routing).cloned().unwrap_or_default();
+        let mut who = self.who(n.space, routing).cloned().unwrap_or_default();
+        if let Some(row) = row {
+            who.subject = row.clone().or(who.subject);
+        }
         let space = program.spaces[n.space].clone();
         let level = level_no.to_string();
         let id = record_id(&["signal", &n.id, &space, &text, &at.to_string(), &level]);
+        let mut to_all = BTreeSet::new();
         for route in targets(&program, &n.rule) {
             let to = match route.key.as_str() {
                 "object_id" => who.subject.object_id.clone(),
@@ -642,22 +667,25 @@ impl Engine {
             };
             // The routing key itself serves a route into the sender's own space.
             let to = to.or_else(|| (*route.space == *space).then(|| self.key_text_routing(n.space, routing)));
-            if let Some(to) = to {
-                let block = loop_block(
-                    n.rule.industry.as_deref(),
-                    &route.space,
-                    &to,
-                    &n.id,
-                    &text,
-                    level_no,
-                    value,
-                    at,
-                    &id,
-                    &who,
-                );
-                let partition = crate::record::partition(&route.space, &to, self.partitions);
-                self.out.loops.entry(partition).or_default().push(block);
+            let sent = self.state.nodes[node].sent.entry(key).or_default();
+            let place = (route.space.to_string(), to.unwrap_or_default());
+            if level_no == 0 {
+                if sent.is_empty() && !place.1.is_empty() {
+                    sent.insert(place);
+                }
+            } else if !place.1.is_empty() {
+                sent.insert(place.clone());
+                to_all.insert(place);
             }
+        }
+        if level_no == 0 {
+            to_all = self.state.nodes[node].sent.remove(&key).unwrap_or_default();
+        }
+        for (to_space, to) in to_all {
+            let block =
+                loop_block(n.rule.industry.as_deref(), &to_space, &to, &n.id, &text, level_no, value, at, &id, &who);
+            let partition = crate::record::partition(&to_space, &to, self.partitions);
+            self.out.loops.entry(partition).or_default().push(block);
         }
         self.out.signals.push(Signal {
             record_id: id,

@@ -54,7 +54,7 @@ const SLICES: Millis = 8;
 impl Dedupe {
     /// Looks a record up and remembers it.
     pub(crate) fn see(&mut self, id: u128, at: Millis, horizon: Millis, log_time: Millis) -> Seen {
-        if at < log_time - horizon {
+        if at < log_time.saturating_sub(horizon) {
             return Seen::Unknown;
         }
         let slice = at.div_euclid((horizon / SLICES).max(1));
@@ -65,7 +65,7 @@ impl Dedupe {
     pub(crate) fn forget(&mut self, log_time: Millis) {
         self.slices.retain(|(horizon, slice), _| {
             let width = (horizon / SLICES).max(1);
-            (slice + 1) * width >= log_time - horizon
+            (slice + 1) * width >= log_time.saturating_sub(*horizon)
         });
     }
 

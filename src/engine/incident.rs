@@ -95,7 +95,8 @@ impl Engine {
         }
         if now != was {
             state.matches += u64::from(now > was);
-            self.signal(node, j.key, now, j.quantities.first().copied().flatten(), j.at);
+            let row = j.row.as_ref().map(|(batch, row)| batch.subject(*row));
+            self.signal(node, j.key, now, j.quantities.first().copied().flatten(), j.at, row.as_ref());
         }
         if !n.silent {
             self.incident(node, j, was, now);

@@ -76,6 +76,25 @@ pub struct Subject {
     pub risk_class: Option<String>,
 }
 
+impl Subject {
+    /// This, and what it leaves open from another.
+    #[must_use]
+    pub fn or(self, other: Subject) -> Subject {
+        Subject {
+            object_id: self.object_id.or(other.object_id),
+            entity_id: self.entity_id.or(other.entity_id),
+            name: self.name.or(other.name),
+            object_type: self.object_type.or(other.object_type),
+            region: self.region.or(other.region),
+            street: self.street.or(other.street),
+            location_id: self.location_id.or(other.location_id),
+            sensor_id: self.sensor_id.or(other.sensor_id),
+            tags: if self.tags.is_empty() { other.tags } else { self.tags },
+            risk_class: self.risk_class.or(other.risk_class),
+        }
+    }
+}
+
 /// One change of one warning: facts only. `response` adds departments, plan and deadlines.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Change {

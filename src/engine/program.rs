@@ -114,6 +114,8 @@ pub(crate) struct Node {
     /// Row conditions, over the view of the main input.
     pub(crate) rows: Vec<usize>,
     pub(crate) segments: Vec<usize>,
+    /// Segments, then row conditions, over the registry's view where a roster is read; none for what it cannot answer.
+    pub(crate) roster_notes: Vec<Option<usize>>,
     /// Ladder 0 is the default, then one per segment.
     pub(crate) ladders: Vec<Ladder>,
     pub(crate) raise: Vec<(Formula, u8, Option<Level>)>,
@@ -565,6 +567,13 @@ impl Compiler<'_> {
             all.dedup();
             *offsets = all;
         }
+        let roster_notes = match inputs.iter().find(|i| i.role == Role::Roster).map(|i| i.view) {
+            Some(roster) => {
+                let all = rule.segments.iter().map(|s| s.when.0.as_str()).chain(rows.iter().map(String::as_str));
+                all.map(|sql| self.expression(roster, sql, Want::Bool).ok()).collect()
+            }
+            None => Vec::new(),
+        };
         let rows = rows.iter().map(|sql| self.expression(view, sql, Want::Bool)).collect::<Result<Vec<_>, _>>()?;
         if rows.len() > 32 {
             return Err("more than 32 row conditions".to_owned());
@@ -607,6 +616,7 @@ impl Compiler<'_> {
             runs,
             rows,
             segments,
+            roster_notes,
             ladders,
             raise,
             evaluations: rule.clear.evaluations.unwrap_or(1).max(1),
@@ -665,6 +675,7 @@ impl Compiler<'_> {
             runs: Vec::new(),
             rows: Vec::new(),
             segments: Vec::new(),
+            roster_notes: Vec::new(),
             ladders,
             raise: Vec::new(),
             evaluations: 1,

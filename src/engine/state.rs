@@ -132,6 +132,8 @@ pub(crate) struct NodeState {
     pub(crate) open: BTreeMap<String, u32>,
     /// Incident key to (level, until) of a cool-down.
     pub(crate) cool: BTreeMap<String, (u8, Millis)>,
+    /// Key to the (key space, key) that its open signal went to.
+    pub(crate) sent: BTreeMap<u32, BTreeSet<(String, String)>>,
     pub(crate) method: MethodState,
     pub(crate) matches: u64,
     pub(crate) nulls: u64,
@@ -145,6 +147,7 @@ impl NodeState {
             incidents: Vec::new(),
             open: BTreeMap::new(),
             cool: BTreeMap::new(),
+            sent: BTreeMap::new(),
             method: match &node.kind {
                 Kinded::Measure { .. } => MethodState::None,
                 Kinded::Sustained { .. } => MethodState::Sustained {

@@ -79,6 +79,20 @@ impl Embedded {
     /// When the pack does not compile or the log cannot be written.
     pub fn new(pack: Arc<Pack>, options: &Options, raw: Vec<String>, store: Store) -> Result<Embedded, EmbeddedError> {
         let program = Arc::new(Program::new(&pack)?);
+        Embedded::with_program(pack, program, options, raw, store)
+    }
+
+    /// The same with the pack compiled already: many runs may share one program.
+    ///
+    /// # Errors
+    /// When a source cannot be used or the log cannot be written.
+    pub fn with_program(
+        pack: Arc<Pack>,
+        program: Arc<Program>,
+        options: &Options,
+        raw: Vec<String>,
+        store: Store,
+    ) -> Result<Embedded, EmbeddedError> {
         let partitions = options.partitions.max(1);
         let engines = (0..partitions).map(|p| Engine::new(program.clone(), p, partitions)).collect();
         let mut run = Embedded {

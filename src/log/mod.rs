@@ -13,6 +13,7 @@ mod input;
 pub mod kafka;
 mod merge;
 mod outcome_files;
+mod rule_test;
 mod store;
 
 pub use commit::{DeadLetter, EngineCommit, IntakeCommit, LogError, Message, RawPosition, RegistryRow};
@@ -22,4 +23,5 @@ pub use entry::{Activate, Block, Clock, Entry, Frame, Stamp};
 pub use input::{FileInput, InputError, Part};
 pub use merge::{Merge, MergeInput, MergedFrame, Piece, PieceRow};
 pub use outcome_files::OutcomeFiles;
+pub use rule_test::{Delivery, RuleTestError, RuleTests, Verdict};
 pub use store::{Committed, Durable, Store};

@@ -107,6 +107,12 @@ impl ChartState {
         Some(Scored { score, mean: self.mean, sigma })
     }
 
+    /// True for a time before the newest reading.
+    #[must_use]
+    pub fn is_older(&self, at: i64) -> bool {
+        self.samples > 0 && at < self.last
+    }
+
     /// Starts a new baseline.
     pub fn relearn(&mut self) {
         *self = ChartState::default();

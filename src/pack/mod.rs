@@ -25,6 +25,7 @@ pub use finding::{Finding, Place, Severity};
 pub use load::{LoadError, Loaded};
 pub use model::ModelFile;
 pub use plan::{Plan, PlanLevel, Step};
+pub use read::{Expected, Fields, Series, TestCase, TestFile, TestFileError, TestRow};
 pub use rule::*;
 pub use shared::{Department, IndustryFile, Region, Regions};
 pub use source::*;

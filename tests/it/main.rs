@@ -2,3 +2,5 @@
 
 mod broker;
 mod console;
+mod examples;
+mod rules;

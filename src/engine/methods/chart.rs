@@ -34,11 +34,21 @@ impl Engine {
                 continue;
             }
             let Some(v) = values[row].filter(|_| mask[row]) else { continue };
-            let Some(scored) = states[k].apply(chart, at, v) else { continue };
-            scores[k] = [scored.score, v, scored.mean, scored.sigma];
-            let quantities = scores[k].map(Some);
+            let late = states[k].is_older(at);
+            let mut partial = false;
+            match states[k].apply(chart, at, v) {
+                Some(scored) => scores[k] = [scored.score, v, scored.mean, scored.sigma],
+                // An older reading is not applied. While the baseline is learnt there is no score, but a bound on the
+                // row itself, or a signal, holds all the same.
+                None if late || (n.rows.is_empty() && !n.listens) => continue,
+                None => {
+                    scores[k] = [f64::NAN, v, f64::NAN, f64::NAN];
+                    partial = true;
+                }
+            }
+            let quantities = scores[k].map(|q| (!q.is_nan()).then_some(q));
             self.remember(node, key, &noted, row);
-            let known = Known { quantities: &quantities, border: true, ..Known::default() };
+            let known = Known { quantities: &quantities, border: true, partial, ..Known::default() };
             self.judge(node, key, at, &known, Some((batch, row)), position);
         }
     }

@@ -19,6 +19,8 @@ impl Engine {
         if role != Role::Roster && !mask.iter().any(|m| *m) {
             return;
         }
+        // What the registry says of its rows, looked up once, when a row needs it.
+        let mut listed = None;
         let keys = self.keys_of(batch, n.set, None);
         let len = self.set_len(n.set);
         self.state.nodes[node].reserve(n, len);
@@ -65,6 +67,11 @@ impl Engine {
                         if roster[k] == Millis::MIN {
                             roster[k] = from;
                         }
+                        // Nothing was reported yet: what the registry says chooses the segment.
+                        if last[k] == Millis::MIN {
+                            let listed = listed.get_or_insert_with(|| self.note_roster(batch, node));
+                            self.remember(node, key, listed, row);
+                        }
                     } else {
                         roster[k] = Millis::MIN;
                         if !active && self.state.nodes[node].standing.level[k] > 0 {
@@ -96,16 +103,18 @@ impl Engine {
         let Kinded::Gap { offsets, .. } = &program.nodes[node].kind else { return };
         let now = self.state.log_time;
         let Some(anchor) = self.gap_anchor(node, key as usize) else { return };
-        let MethodState::Gap { scheduled, .. } = &mut self.state.nodes[node].method else { return };
-        if scheduled[key as usize] != Millis::MAX {
-            return;
-        }
         // Overdue already: due at once, at the place in time that the log has reached.
         let overdue = offsets.iter().any(|o| anchor + o <= now);
         let next = offsets.iter().map(|o| anchor + o).find(|t| *t > now);
         let due = if overdue && now != Millis::MIN { Some(now) } else { next };
-        if let Some(due) = due {
-            scheduled[key as usize] = due;
+        let MethodState::Gap { scheduled, .. } = &mut self.state.nodes[node].method else { return };
+        let held = &mut scheduled[key as usize];
+        // An earlier timer looks again by itself; a later one, of a gap that is over, would be too late.
+        if let Some(due) = due.filter(|due| due < held) {
+            if *held != Millis::MAX {
+                self.state.timers.remove(&(*held, node as u32, key));
+            }
+            *held = due;
             self.state.timers.insert((due, node as u32, key));
         }
     }

@@ -196,6 +196,26 @@ impl Engine {
             .collect()
     }
 
+    /// The same on registry rows; a condition that the registry cannot answer does not hold.
+    pub(super) fn note_roster(&mut self, batch: &mut Batch<'_>, node: usize) -> Vec<(u8, u32)> {
+        let program = self.program.clone();
+        let n = &program.nodes[node];
+        if n.roster_notes.is_empty() {
+            return Vec::new();
+        }
+        let none = vec![false; batch.len()];
+        let all: Vec<Vec<bool>> =
+            n.roster_notes.iter().map(|e| e.map_or_else(|| none.clone(), |e| batch.mask(Some(e)))).collect();
+        let (segments, rows) = all.split_at(n.segments.len());
+        (0..batch.len())
+            .map(|row| {
+                let segment = segments.iter().position(|s| s[row]).map_or(0, |s| s as u8 + 1);
+                let bits = rows.iter().enumerate().filter(|(_, r)| r[row]).fold(0, |bits, (i, _)| bits | 1 << i);
+                (segment, bits)
+            })
+            .collect()
+    }
+
     pub(super) fn remember(&mut self, node: usize, key: u32, noted: &[(u8, u32)], row: usize) {
         if let Some((segment, bits)) = noted.get(row) {
             let standing = &mut self.state.nodes[node].standing;

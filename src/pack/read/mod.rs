@@ -8,6 +8,7 @@
 //! A file that fails a step is left out of the later ones, and what it would have defined is not reported missing.
 //! Not here: folders (`load`), mending (`fix`).
 
+mod cases;
 mod document;
 mod fix;
 mod levels;
@@ -21,6 +22,7 @@ mod tests;
 mod texts;
 mod tree;
 
+pub use cases::{Expected, Fields, Series, TestCase, TestFile, TestFileError, TestRow};
 pub(crate) use fix::fix;
 
 use super::{Body, Finding, Pack, Place, Severity};

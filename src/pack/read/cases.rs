@@ -1,0 +1,246 @@
+//! Reads the test file of an indicator.
+//!
+//! In: the text of `<indicator>.test.yaml`, in the same strict subset as the rules. Out: its tests, each with the line it
+//! begins at, or every finding. Not here: running them (`log::RuleTests`).
+
+use super::scan::{Slip, scan};
+use super::tree::{Data, Lines, Node, read};
+use crate::engine::ChangeKind;
+use crate::pack::Span;
+use crate::record::{Level, Millis, time};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// Fields of a record, in our own envelope.
+pub type Fields = Map<String, Value>;
+
+/// A test file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestFile {
+    /// 指标 / the indicator
+    pub indicator: String,
+    /// 用例 / its tests
+    pub tests: Vec<TestCase>,
+}
+
+/// One test: records in, changes of the indicator's warnings out.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestCase {
+    /// 名称 / what is shown
+    pub name: String,
+    /// 开始时间 / RFC 3339; offsets count from here, and log time begins here
+    #[serde(deserialize_with = "instant")]
+    pub start: Millis,
+    /// 名录 / registry records, one day old at the start
+    #[serde(default)]
+    pub registry: Vec<Fields>,
+    /// 缺省字段 / fields of every row that does not give them
+    #[serde(default)]
+    pub defaults: Fields,
+    /// 记录 / rows, in the order in which they come in
+    #[serde(default)]
+    pub rows: Vec<TestRow>,
+    /// 等间隔读数 / readings at equal distances
+    #[serde(default)]
+    pub series: Option<Series>,
+    /// 时间走到 / offset to which log time goes on after the last row
+    #[serde(default)]
+    pub ticks: Option<Span>,
+    /// 预期变化 / every change, in order
+    pub expect: Vec<Expected>,
+    /// Line of the file, from 1.
+    #[serde(skip)]
+    pub line: usize,
+}
+
+/// One row.
+#[derive(Clone, Debug, Deserialize)]
+pub struct TestRow {
+    /// 时间 / offset from the start
+    pub at: Span,
+    /// Its fields.
+    #[serde(flatten)]
+    pub fields: Fields,
+}
+
+/// Readings at equal distances.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Series {
+    /// 间隔 / distance
+    pub every: Span,
+    /// 起 / offset of the first
+    #[serde(default)]
+    pub from: Span,
+    /// 读数 / `3*5 12 _*2`: five times 3, once 12, two that were not sent
+    #[serde(deserialize_with = "readings")]
+    pub value: Vec<Option<f64>>,
+}
+
+/// One change. What is left out is not compared.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expected {
+    /// 时间 / offset of the change from the start
+    pub at: Span,
+    /// 变化 / what happened
+    pub kind: ChangeKind,
+    /// 等级 / the level from then on
+    #[serde(default)]
+    pub level: Option<Level>,
+    /// 变化前等级 / the level before
+    #[serde(default)]
+    pub was: Option<Level>,
+    /// 判定值 / the value judged, to six digits
+    #[serde(default)]
+    pub value: Option<f64>,
+    /// 限值 / the bound
+    #[serde(default)]
+    pub bound: Option<f64>,
+    /// 分组 / the segment
+    #[serde(default)]
+    pub segment: Option<String>,
+    /// 键 / the routing key
+    #[serde(default)]
+    pub key: Option<String>,
+    /// 因数据缺失 / raised because data is absent
+    #[serde(default)]
+    pub absent: Option<bool>,
+}
+
+/// Why a test file cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {message}")]
+pub struct TestFileError {
+    /// Line, from 1; 0 for the file as a whole.
+    pub line: usize,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl TestFile {
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// Every slip of form, or the first test that does not have the form of one.
+    pub fn read(text: &str) -> Result<TestFile, Vec<TestFileError>> {
+        let lines = Lines::new(text);
+        let all = |slips: Vec<Slip>| -> Vec<TestFileError> {
+            slips
+                .into_iter()
+                .map(|s| TestFileError {
+                    line: lines.place(&s.at).0,
+                    message: format!("{} {}", s.message_zh, s.message),
+                })
+                .collect()
+        };
+        let slips = scan(text);
+        if !slips.is_empty() {
+            return Err(all(slips));
+        }
+        let root = read(text).map_err(all)?;
+        let one = |line: usize, message: String| vec![TestFileError { line, message }];
+        let root = root.ok_or_else(|| one(0, "the file is empty".to_owned()))?;
+        let places: Vec<usize> = match root.entry("tests").map(|e| &e.node.data) {
+            Some(Data::List(tests)) => tests.iter().map(|t| line_of(&lines, t)).collect(),
+            _ => return Err(one(1, "a test file has an indicator and a list of tests".to_owned())),
+        };
+        // Test by test first, so that what does not fit is said with its line.
+        if let Some(Data::List(tests)) = root.entry("tests").map(|e| &e.node.data) {
+            let wrong: Vec<TestFileError> = tests
+                .iter()
+                .zip(&places)
+                .filter_map(|(test, line)| {
+                    let error = serde_json::from_value::<TestCase>(test.json()).err()?;
+                    Some(TestFileError { line: *line, message: error.to_string() })
+                })
+                .collect();
+            if !wrong.is_empty() {
+                return Err(wrong);
+            }
+        }
+        let mut file: TestFile = serde_json::from_value(root.json()).map_err(|e| one(1, e.to_string()))?;
+        for (test, line) in file.tests.iter_mut().zip(places) {
+            test.line = line;
+        }
+        Ok(file)
+    }
+}
+
+fn line_of(lines: &Lines, node: &Node) -> usize {
+    let at = match &node.data {
+        // A map begins at its first key; its own place may be that of the dash.
+        Data::Map(entries) => entries.first().map_or(&node.at, |e| &e.key_at),
+        _ => &node.at,
+    };
+    lines.place(at).0
+}
+
+fn instant<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Millis, D::Error> {
+    let text = String::deserialize(from)?;
+    time::parse_rfc3339(&text, None).map_err(|_| {
+        serde::de::Error::custom(format!("\"{text}\" is no instant; write it like 2026-03-02T08:00:00+08:00"))
+    })
+}
+
+/// More readings than any test needs: a slip of the keyboard must not fill the memory.
+const READINGS: usize = 100_000;
+
+fn readings<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Option<f64>>, D::Error> {
+    let text = String::deserialize(from)?;
+    let wrong = |part: &str| {
+        serde::de::Error::custom(format!("\"{part}\" is no reading; write 3, 3*5 for five of them, _ for none"))
+    };
+    let mut all = Vec::new();
+    for part in text.split_whitespace() {
+        let (value, times) = part.split_once('*').unwrap_or((part, "1"));
+        let times: usize = times.parse().map_err(|_| wrong(part))?;
+        let value = match value {
+            "_" => None,
+            number => Some(number.parse::<f64>().map_err(|_| wrong(part))?),
+        };
+        if all.len() + times > READINGS {
+            return Err(serde::de::Error::custom(format!("more than {READINGS} readings")));
+        }
+        all.extend(std::iter::repeat_n(value, times));
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_knows_its_line_and_its_readings() {
+        let text = "indicator: a\ntests:\n  - name: \"x\"\n    start: \"2026-03-02T08:00:00+08:00\"\n    expect: []\n  \
+                    - name: \"y\"\n    start: \"2026-03-02T08:00:00+08:00\"\n    \
+                    series: { every: 1m, from: 2m, value: \"3*2 _ 4.5\" }\n    \
+                    expect:\n      - { at: 3m, kind: raised, level: blue }\n";
+        let file = TestFile::read(text).unwrap();
+        assert_eq!(file.tests.iter().map(|t| t.line).collect::<Vec<_>>(), [3, 6]);
+        let series = file.tests[1].series.as_ref().unwrap();
+        assert_eq!(series.value, [Some(3.0), Some(3.0), None, Some(4.5)]);
+        assert_eq!(file.tests[1].expect[0].level, Some(Level::Blue));
+    }
+
+    #[test]
+    fn what_is_not_of_the_form_is_said_with_its_line() {
+        for (text, line, words) in [
+            ("", 0, "empty"),
+            ("indicator: a\n", 1, "tests"),
+            ("indicator: a\ntests:\n  - name: \"x\"\n    start: \"noon\"\n    expect: []\n", 3, "noon"),
+            (
+                "indicator: a\ntests:\n  - name: \"x\"\n    start: \"2026-03-02T08:00:00+08:00\"\n    expekt: []\n",
+                3,
+                "expekt",
+            ),
+        ] {
+            let errors = TestFile::read(text).unwrap_err();
+            assert_eq!(errors[0].line, line, "{text}");
+            assert!(errors[0].message.contains(words), "{} lacks {words}", errors[0].message);
+        }
+    }
+}

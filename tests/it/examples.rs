@@ -1,0 +1,76 @@
+//! The packs on public data, replayed over their slices: what comes of them stays the same unless somebody means it.
+//!
+//! A change is accepted with `INSTA_UPDATE=always cargo test --test it examples`, after reading the difference.
+
+use assert_cmd::Command;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::Path;
+
+/// Replays records into a folder and gives the changes of warnings and the summary.
+fn replay(pack: &str, records: &[&str]) -> (Vec<Value>, Value) {
+    let out = tempfile::tempdir().unwrap();
+    let mut command = Command::cargo_bin("forewarn").unwrap();
+    command.args(["replay", "--rules", pack, "--out"]).arg(out.path()).arg("--records").args(records);
+    command.assert().success();
+    let warnings = std::fs::read_to_string(out.path().join("warnings.jsonl")).unwrap();
+    let summary = std::fs::read_to_string(out.path().join("summary.json")).unwrap();
+    (warnings.lines().map(|l| serde_json::from_str(l).unwrap()).collect(), serde_json::from_str(&summary).unwrap())
+}
+
+/// Records by fate, and changes by indicator, kind and level.
+fn digest(warnings: &[Value], summary: &Value) -> String {
+    let mut out = String::new();
+    for fate in ["in", "used", "late", "beyond_windows", "duplicate", "dead_lettered", "quarantined"] {
+        writeln!(out, "{fate:<30} {}", summary["records"][fate].as_u64().unwrap()).unwrap();
+    }
+    let mut counts: BTreeMap<(String, String, String), usize> = BTreeMap::new();
+    let text = |v: &Value| v.as_str().unwrap().to_owned();
+    for w in warnings {
+        *counts.entry((text(&w["indicator"]["id"]), text(&w["kind"]), text(&w["level"]))).or_default() += 1;
+    }
+    for ((indicator, kind, level), n) in counts {
+        writeln!(out, "{indicator:<30} {kind:<10} {level:<8} {n}").unwrap();
+    }
+    out
+}
+
+#[test]
+fn chicago_food_warns_as_it_did() {
+    let files = ["inspections", "visits", "licences", "complaints", "complaint_closures"];
+    let records: Vec<String> = files.iter().map(|f| format!("{f}=tests/data/chicago/{f}.csv.gz")).collect();
+    let records: Vec<&str> = records.iter().map(String::as_str).collect();
+    let (warnings, summary) = replay("rules/examples/chicago-food", &records);
+    let records = &summary["records"];
+    assert_eq!((&records["dead_lettered"], &records["late"]), (&Value::from(0), &Value::from(0)));
+    insta::assert_snapshot!("chicago-food", digest(&warnings, &summary));
+}
+
+#[test]
+fn nab_warns_inside_the_labelled_windows() {
+    let series = ["art_daily_jumpsdown", "ec2_cpu_utilization_53ea38", "speed_t4013"];
+    let records: Vec<String> = series.iter().map(|s| format!("readings=tests/data/nab/{s}.csv")).collect();
+    let records: Vec<&str> = records.iter().map(String::as_str).collect();
+    let (warnings, summary) = replay("rules/examples/nab", &records);
+    let windows: Value =
+        serde_json::from_str(&std::fs::read_to_string(Path::new("tests/data/nab/windows.json")).unwrap()).unwrap();
+    let mut text = digest(&warnings, &summary);
+    for name in series {
+        let labelled = windows[format!("{name}.csv")].as_array().unwrap();
+        let mut found = vec![0; labelled.len()];
+        let of_series = warnings.iter().filter(|w| w["key"].as_str().is_some_and(|k| k.ends_with(name)));
+        for w in of_series.filter(|w| matches!(w["kind"].as_str(), Some("raised" | "returned"))) {
+            // Both are local times; the label has a blank where RFC 3339 has a T.
+            let at: String = w["occurred"].as_str().unwrap().replace('T', " ").chars().take(19).collect();
+            let inside = labelled.iter().position(|l| {
+                let (from, to) = (l[0].as_str().unwrap(), l[1].as_str().unwrap());
+                from <= at.as_str() && at.as_str() <= to
+            });
+            let Some(window) = inside else { panic!("{name} warns at {at}, outside every labelled window") };
+            found[window] += 1;
+        }
+        writeln!(text, "{name}: warnings per labelled window {found:?}").unwrap();
+    }
+    insta::assert_snapshot!("nab", text);
+}
