@@ -146,7 +146,7 @@ impl Engine {
     }
 
     /// The value and measures of a key as they stand.
-    pub(super) fn measure_quantities(&self, node: usize, key: u32) -> Vec<Option<f64>> {
+    pub(in super::super) fn measure_quantities(&self, node: usize, key: u32) -> Vec<Option<f64>> {
         let n = &self.program.nodes[node];
         let Kinded::Measure { measures, value, value_measure, schema } = &n.kind else { return Vec::new() };
         let each: Vec<Option<f64>> = measures.iter().map(|m| self.state.windows[*m].value(key)).collect();
