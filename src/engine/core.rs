@@ -11,7 +11,7 @@ use crate::log::{Activate, Block, Entry, Frame, Stamp};
 use crate::record::{Kind, Millis, columns};
 use arrow::array::{Array, ArrayRef, StringArray};
 use arrow::record_batch::RecordBatch;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -181,13 +181,19 @@ impl Engine {
         if self.state.log_time == Millis::MIN {
             self.state.log_time = to;
             self.state.sweep_at = to + SWEEP;
-            // Deadlines known before time began to move.
+            // What was due before time began is due now, and judged as of now.
+            let due: Vec<(u32, u32)> = self.state.timers.iter().take_while(|t| t.0 < to).map(|t| (t.1, t.2)).collect();
+            self.state.timers.retain(|t| t.0 >= to);
+            self.state.timers.extend(due.into_iter().map(|(node, key)| (to, node, key)));
             self.fire_timers(to);
             return;
         }
         while let Some(due) = self.next_due().filter(|due| *due <= to) {
-            self.state.log_time = self.state.log_time.max(due);
-            self.borders(due);
+            // A late row may have set a timer for now or before; the borders of now have been judged already.
+            if due > self.state.log_time {
+                self.state.log_time = due;
+                self.borders(due);
+            }
             self.fire_timers(due);
             if self.state.sweep_at <= due {
                 self.sweep();
@@ -230,11 +236,16 @@ impl Engine {
         while self.state.places.len() > 1 && self.state.places.get(1).is_some_and(|p| p.0 < oldest) {
             self.state.places.pop_front();
         }
+        let mut gone: BTreeSet<(usize, u32)> = BTreeSet::new();
         for i in 0..program.sets.len() {
             let len = match &self.state.sets[i].keys {
                 Some(keys) => keys.len(),
                 None => continue,
             };
+            // A signal is judged for every state key below its routing key, so all of them stay known.
+            if program.nodes.iter().any(|n| n.set == i && n.listens) {
+                continue;
+            }
             for key in 0..len as u32 {
                 let used = self.state.sets[i].keys.as_ref().is_some_and(|k| k.holds(key));
                 if used && self.idle(i, key) {
@@ -246,6 +257,7 @@ impl Engine {
                         children.retain(|k| *k != key);
                     }
                     self.forget(i, key);
+                    gone.insert((i, key));
                 }
             }
         }
@@ -275,6 +287,7 @@ impl Engine {
             for key in free {
                 for i in &own {
                     self.forget(*i, key);
+                    gone.insert((*i, key));
                 }
                 if let Some(space) = self.state.spaces.get_mut(&**name) {
                     space.keys.free(key);
@@ -284,13 +297,19 @@ impl Engine {
                 }
             }
         }
+        // The number may soon mean another key.
+        if !gone.is_empty() {
+            let set = |node: u32| program.nodes[node as usize].set;
+            self.state.timers.retain(|(_, node, key)| !gone.contains(&(set(*node), *key)));
+        }
     }
 
     fn idle(&self, set: usize, key: u32) -> bool {
+        let now = self.state.log_time;
         let windows = self.program.measures.iter().zip(&self.state.windows);
         let nodes = self.program.nodes.iter().zip(&self.state.nodes);
         windows.filter(|(m, _)| m.set == set).all(|(_, w)| !w.live(key))
-            && nodes.filter(|(n, _)| n.set == set).all(|(_, s)| s.idle(key))
+            && nodes.filter(|(n, _)| n.set == set).all(|(n, s)| s.idle(n, key, now))
     }
 
     fn forget(&mut self, set: usize, key: u32) {
@@ -309,6 +328,17 @@ impl Engine {
 
     /// One block of rows.
     fn block(&mut self, block: &Block, position: u64) {
+        // A registry row says who a key is: of two rows of one key, the first is judged by what it says itself.
+        if block.kind == Kind::Registry {
+            for rows in runs_of_keys(&block.rows) {
+                self.run(&Block { rows, ..block.clone() }, position);
+            }
+        } else {
+            self.run(block, position);
+        }
+    }
+
+    fn run(&mut self, block: &Block, position: u64) {
         let program = self.program.clone();
         let Some(mut batch) = Batch::new(&program, block) else { return };
         self.state.spaces.entry(block.space.to_string()).or_default();
@@ -529,6 +559,8 @@ impl Engine {
                         Some(_) => self.state.sets[node.set].children.get(&routing).cloned().unwrap_or_default(),
                         None => vec![routing],
                     };
+                    let len = self.set_len(node.set);
+                    self.state.nodes[i].reserve(node, len);
                     for key in keys {
                         self.judge_again(i, key, batch.time(row), false, position);
                     }
@@ -684,6 +716,26 @@ impl Engine {
 
 /// Idle keys are looked for once a day.
 const SWEEP: Millis = 86_400_000;
+
+/// The rows in order, cut so that no key stands in one piece twice.
+fn runs_of_keys(rows: &RecordBatch) -> Vec<RecordBatch> {
+    use arrow::array::AsArray;
+    let Some(keys) = rows.column_by_name(Block::KEY).and_then(|c| c.as_string_opt::<i32>()) else {
+        return vec![rows.clone()];
+    };
+    let mut runs = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut from = 0;
+    for row in 0..rows.num_rows() {
+        if !seen.insert(keys.value(row)) {
+            runs.push(rows.slice(from, row - from));
+            seen = BTreeSet::from([keys.value(row)]);
+            from = row;
+        }
+    }
+    runs.push(rows.slice(from, rows.num_rows() - from));
+    runs
+}
 
 /// A signal as a row.
 #[expect(clippy::too_many_arguments, reason = "one argument a column of the record")]

@@ -4,7 +4,7 @@ use super::super::batch::Batch;
 use super::super::core::{Engine, NODE};
 use super::super::evidence::Evidence;
 use super::super::program::{Kinded, Role};
-use super::super::state::MethodState;
+use super::super::state::{MethodState, forgotten};
 use super::{Known, days};
 use crate::record::Millis;
 use arrow::array::Array;
@@ -41,7 +41,10 @@ impl Engine {
                 let level = at_once.as_ref().filter(|(mask, _)| mask[row]).map(|(_, level)| *level);
                 let evidence = Evidence(Arc::new(batch.reference(row, &n.reads)));
                 let MethodState::Deadline { due: all, opener } = &mut self.state.nodes[node].method else { continue };
-                let held = all[k];
+                let mut held = all[k];
+                if !held.open && forgotten(held.newest, self.state.log_time) {
+                    held.newest = Millis::MIN;
+                }
                 if held.newest > at || (held.open && !replace && due.is_some()) {
                     // An older row, or one that may not replace the item, changes nothing.
                     continue;
@@ -70,7 +73,7 @@ impl Engine {
                 self.judge(node, key, at, &known, Some((batch, row)), position);
             } else {
                 let MethodState::Deadline { due: all, opener } = &mut self.state.nodes[node].method else { continue };
-                if at < all[k].newest {
+                if at < all[k].newest && (all[k].open || !forgotten(all[k].newest, self.state.log_time)) {
                     continue;
                 }
                 all[k].newest = at;

@@ -16,7 +16,7 @@ use super::core::{Engine, NODE};
 use super::incident::Judged;
 use super::level::{Facts, raised};
 use super::program::Kinded;
-use super::state::MethodState;
+use super::state::{MethodState, forgotten};
 use crate::record::{Level, Millis};
 
 /// What a method knows of a key when it judges.
@@ -107,6 +107,12 @@ impl Engine {
                 None => return,
             },
             Kinded::Chart { .. } => match &self.state.nodes[node].method {
+                MethodState::Chart { states, .. }
+                    if states[k].newest().is_some_and(|newest| forgotten(newest, self.state.log_time)) =>
+                {
+                    partial = true;
+                    vec![None; 4]
+                }
                 MethodState::Chart { scores, states } => {
                     partial = states[k].is_warming_up();
                     scores[k].iter().map(|v| (!v.is_nan()).then_some(*v)).collect()

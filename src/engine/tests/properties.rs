@@ -99,6 +99,16 @@ fn other_ticks(log: &[Step], choose: &[u8]) -> Vec<Step> {
     out
 }
 
+/// The first lines of two runs that differ.
+fn differs(a: &[String], b: &[String]) -> Option<String> {
+    if a == b {
+        return None;
+    }
+    let at = a.iter().zip(b).position(|(x, y)| x != y).unwrap_or(a.len().min(b.len()));
+    let line = |all: &[String]| all.get(at).cloned().unwrap_or_else(|| "(nothing)".to_owned());
+    Some(format!("{} and {} outcomes; first difference, number {at}:\n{}\n{}", a.len(), b.len(), line(a), line(b)))
+}
+
 fn config() -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1_000) }
 }
@@ -119,9 +129,9 @@ proptest! {
     fn frames_do_not_matter(log in log(), cuts in prop::collection::vec(any::<bool>(), 1..16)) {
         let (_, each) = run(&all(), &entries(&log, |_| true));
         let (_, whole) = run(&all(), &entries(&log, |_| false));
-        prop_assert_eq!(each.same(), whole.same());
+        prop_assert_eq!(differs(&each.same(), &whole.same()), None);
         let (_, some) = run(&all(), &entries(&log, |n| cuts[n % cuts.len()]));
-        prop_assert_eq!(each.same(), some.same());
+        prop_assert_eq!(differs(&each.same(), &some.same()), None);
     }
 
     #[test]
@@ -129,7 +139,7 @@ proptest! {
         let (_, as_written) = run(&all(), &entries(&log, |n| n % 2 == 0));
         let other = other_ticks(&log, &choose);
         let (_, otherwise) = run(&all(), &entries(&other, |n| n % 2 == 0));
-        prop_assert_eq!(as_written.same(), otherwise.same());
+        prop_assert_eq!(differs(&as_written.same(), &otherwise.same()), None);
     }
 
     #[test]
@@ -177,7 +187,7 @@ proptest! {
         }
         let (one, once) = run(&all(), &entries(&log, |_| false));
         let (two, again) = run(&all(), &entries(&twice, |_| false));
-        prop_assert_eq!(once.same(), again.same());
+        prop_assert_eq!(differs(&once.same(), &again.same()), None);
         let used = |e: &Engine| e.fates().values().map(|f| f.used).sum::<u64>();
         let unknown = one.fates().values().map(|f| f.dedupe_unknown).sum::<u64>();
         prop_assert!(unknown > 0 || used(&one) == used(&two));
@@ -229,7 +239,7 @@ mod order {
             places.sort_by_key(|i| order[*i]);
             rows = places.iter().map(|i| rows[*i].clone()).collect();
             let (b, _) = run(&all(), &entries(&write(&rows), |_| false));
-            prop_assert_eq!(finals(&a), finals(&b));
+            prop_assert_eq!(differs(&finals(&a), &finals(&b)), None);
         }
     }
 

@@ -196,7 +196,7 @@ levels: { blue: 30m, yellow: 2h }
 on_null: skip",
     ),
     (
-        "licence__state",
+        "unlicensed__licence",
         "source: licensing
 key: { space: entity }
 kind: lookup
@@ -210,7 +210,7 @@ on_null: skip",
         "source: supervision
 key: { space: entity }
 filter: \"lic_action = 'revoke'\"
-lookups: { lic: licence__state }
+lookups: { lic: unlicensed__licence }
 kind: measure
 window: 6h
 measures:
@@ -238,7 +238,7 @@ key: { space: object }
 kind: model
 model: cusum
 value: \"value\"
-parameters: { warm_up: 4, warm_up_days: 0, sigma_floor: 1 }
+parameters: { warm_up: 4, warm_up_days: 0 }
 levels: { blue: 3, yellow: 6 }
 on_null: skip",
     ),
