@@ -355,10 +355,10 @@ impl Engine {
                 if node.space != space || matches!(node.kind, Kinded::Measure { .. } | Kinded::Lookup { .. }) {
                     continue;
                 }
-                for (number, input) in node.inputs.iter().enumerate() {
-                    if batch.is_of(&input.source) {
-                        self.method_rows(&mut batch, i, number, position);
-                    }
+                let inputs: Vec<usize> =
+                    (0..node.inputs.len()).filter(|number| batch.is_of(&node.inputs[*number].source)).collect();
+                if !inputs.is_empty() {
+                    self.method_rows(&mut batch, i, &inputs, position);
                 }
             }
         }

@@ -11,26 +11,33 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::Date32Type;
 
 impl Engine {
-    pub(super) fn gap_rows(&mut self, batch: &mut Batch<'_>, node: usize, input: usize, position: u64) {
+    pub(super) fn gap_rows(&mut self, batch: &mut Batch<'_>, node: usize, inputs: &[usize], position: u64) {
         let program = self.program.clone();
         let n = &program.nodes[node];
-        let mask = batch.mask(n.inputs[input].filter);
-        let role = self.role(node, input);
-        if role != Role::Roster && !mask.iter().any(|m| *m) {
+        let mut read = Vec::new();
+        for input in inputs {
+            let mask = batch.mask(n.inputs[*input].filter);
+            let role = self.role(node, *input);
+            if role == Role::Roster || mask.iter().any(|m| *m) {
+                read.push((role, mask));
+            }
+        }
+        if read.is_empty() {
             return;
         }
         let keys = self.keys_of(batch, n.set, None);
         let len = self.set_len(n.set);
         self.state.nodes[node].reserve(n, len);
-        let noted = if role == Role::Main { self.note_row(batch, node) } else { Vec::new() };
-        let starts = if role == Role::Roster {
+        let noted = if read.iter().any(|r| r.0 == Role::Main) { self.note_row(batch, node) } else { Vec::new() };
+        let starts = if read.iter().any(|r| r.0 == Role::Roster) {
             let column = batch.block.rows.column_by_name("valid_from");
             column.and_then(|c| c.as_primitive_opt::<Date32Type>()).cloned()
         } else {
             None
         };
-        for row in 0..batch.len() {
-            let key = keys[row];
+        // Row by row over all inputs: a report and a declared stop may stand in one frame.
+        for (row, (role, mask)) in (0..batch.len()).flat_map(|row| read.iter().map(move |r| (row, r))) {
+            let (role, key) = (*role, keys[row]);
             if key == NODE || (role != Role::Roster && !mask[row]) {
                 continue;
             }
