@@ -200,6 +200,8 @@ impl Engine {
             }
         }
         self.state.log_time = to;
+        // Not left to the sweep: an hour of readings is much less than a day of them.
+        self.state.dedupe.forget(to);
     }
 
     fn next_due(&self) -> Option<Millis> {
@@ -230,7 +232,6 @@ impl Engine {
     fn sweep(&mut self) {
         let now = self.state.log_time;
         self.state.sweep_at = now + SWEEP;
-        self.state.dedupe.forget(now);
         let program = self.program.clone();
         let oldest = now.saturating_sub(program.horizon + SWEEP);
         while self.state.places.len() > 1 && self.state.places.get(1).is_some_and(|p| p.0 < oldest) {

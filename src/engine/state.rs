@@ -223,7 +223,9 @@ impl NodeState {
                 MethodState::Sustained { newest, .. } => newest.get(k).is_none_or(|t| forgotten(*t, now)),
                 MethodState::Deadline { due, .. } => due.get(k).is_none_or(|d| !d.open && forgotten(d.newest, now)),
                 MethodState::Gap { last, roster, .. } => {
-                    last.get(k).is_none_or(|t| *t == Millis::MIN) && roster.get(k).is_none_or(|t| *t == Millis::MIN)
+                    let Kinded::Gap { roster: needs, .. } = &node.kind else { return true };
+                    let quiet = |t: &Millis| *t == Millis::MIN || (*needs && forgotten(*t, now));
+                    last.get(k).is_none_or(quiet) && roster.get(k).is_none_or(|t| *t == Millis::MIN)
                 }
                 MethodState::Sequence { first, then, .. } => {
                     // Rows that the next one would drop are as good as gone.
@@ -257,9 +259,10 @@ impl NodeState {
         {
             due[k] = Due::default();
         }
-        if let MethodState::Gap { stopped, scheduled, .. } = &mut self.method
+        if let MethodState::Gap { last, stopped, scheduled, .. } = &mut self.method
             && k < stopped.len()
         {
+            last[k] = Millis::MIN;
             stopped[k] = false;
             scheduled[k] = Millis::MAX;
         }

@@ -3,7 +3,7 @@
 use super::super::batch::Batch;
 use super::super::core::{Engine, NODE};
 use super::super::program::{Kinded, Role};
-use super::super::state::MethodState;
+use super::super::state::{MethodState, forgotten};
 use super::{Known, days};
 use crate::record::Millis;
 use crate::record::time::day_start;
@@ -42,6 +42,7 @@ impl Engine {
                 continue;
             }
             let (k, at) = (key as usize, batch.time(row));
+            let log_time = self.state.log_time;
             let MethodState::Gap { last, roster, stopped, .. } = &mut self.state.nodes[node].method else { return };
             match role {
                 Role::Main | Role::Then => {
@@ -71,6 +72,11 @@ impl Engine {
                         };
                         if roster[k] == Millis::MIN {
                             roster[k] = from;
+                            // What was heard long before the roster named it is forgotten, freed or not.
+                            if forgotten(last[k], log_time) {
+                                last[k] = Millis::MIN;
+                                stopped[k] = false;
+                            }
                         }
                     } else {
                         roster[k] = Millis::MIN;
