@@ -189,14 +189,19 @@ impl Engine {
             return;
         }
         while let Some(due) = self.next_due().filter(|due| *due <= to) {
-            self.state.log_time = self.state.log_time.max(due);
-            self.borders(due);
+            // A late row may have set a timer for now or before; the borders of now have been judged already.
+            if due > self.state.log_time {
+                self.state.log_time = due;
+                self.borders(due);
+            }
             self.fire_timers(due);
             if self.state.sweep_at <= due {
                 self.sweep();
             }
         }
         self.state.log_time = to;
+        // Not left to the sweep: an hour of readings is much less than a day of them.
+        self.state.dedupe.forget(to);
     }
 
     fn next_due(&self) -> Option<Millis> {
@@ -227,17 +232,21 @@ impl Engine {
     fn sweep(&mut self) {
         let now = self.state.log_time;
         self.state.sweep_at = now + SWEEP;
-        self.state.dedupe.forget(now);
         let program = self.program.clone();
         let oldest = now.saturating_sub(program.horizon + SWEEP);
         while self.state.places.len() > 1 && self.state.places.get(1).is_some_and(|p| p.0 < oldest) {
             self.state.places.pop_front();
         }
+        let mut gone: BTreeSet<(usize, u32)> = BTreeSet::new();
         for i in 0..program.sets.len() {
             let len = match &self.state.sets[i].keys {
                 Some(keys) => keys.len(),
                 None => continue,
             };
+            // A signal is judged for every state key below its routing key, so all of them stay known.
+            if program.nodes.iter().any(|n| n.set == i && n.listens) {
+                continue;
+            }
             for key in 0..len as u32 {
                 let used = self.state.sets[i].keys.as_ref().is_some_and(|k| k.holds(key));
                 if used && self.idle(i, key) {
@@ -249,6 +258,7 @@ impl Engine {
                         children.retain(|k| *k != key);
                     }
                     self.forget(i, key);
+                    gone.insert((i, key));
                 }
             }
         }
@@ -278,6 +288,7 @@ impl Engine {
             for key in free {
                 for i in &own {
                     self.forget(*i, key);
+                    gone.insert((*i, key));
                 }
                 if let Some(space) = self.state.spaces.get_mut(&**name) {
                     space.keys.free(key);
@@ -287,13 +298,19 @@ impl Engine {
                 }
             }
         }
+        // The number may soon mean another key.
+        if !gone.is_empty() {
+            let set = |node: u32| program.nodes[node as usize].set;
+            self.state.timers.retain(|(_, node, key)| !gone.contains(&(set(*node), *key)));
+        }
     }
 
     fn idle(&self, set: usize, key: u32) -> bool {
+        let now = self.state.log_time;
         let windows = self.program.measures.iter().zip(&self.state.windows);
         let nodes = self.program.nodes.iter().zip(&self.state.nodes);
         windows.filter(|(m, _)| m.set == set).all(|(_, w)| !w.live(key))
-            && nodes.filter(|(n, _)| n.set == set).all(|(_, s)| s.idle(key))
+            && nodes.filter(|(n, _)| n.set == set).all(|(n, s)| s.idle(n, key, now))
     }
 
     fn forget(&mut self, set: usize, key: u32) {
@@ -312,6 +329,17 @@ impl Engine {
 
     /// One block of rows.
     fn block(&mut self, block: &Block, position: u64) {
+        // A registry row says who a key is: of two rows of one key, the first is judged by what it says itself.
+        if block.kind == Kind::Registry {
+            for rows in runs_of_keys(&block.rows) {
+                self.run(&Block { rows, ..block.clone() }, position);
+            }
+        } else {
+            self.run(block, position);
+        }
+    }
+
+    fn run(&mut self, block: &Block, position: u64) {
         let program = self.program.clone();
         let Some(mut batch) = Batch::new(&program, block) else { return };
         self.state.spaces.entry(block.space.to_string()).or_default();
@@ -328,10 +356,10 @@ impl Engine {
                 if node.space != space || matches!(node.kind, Kinded::Measure { .. } | Kinded::Lookup { .. }) {
                     continue;
                 }
-                for (number, input) in node.inputs.iter().enumerate() {
-                    if batch.is_of(&input.source) {
-                        self.method_rows(&mut batch, i, number, position);
-                    }
+                let inputs: Vec<usize> =
+                    (0..node.inputs.len()).filter(|number| batch.is_of(&node.inputs[*number].source)).collect();
+                if !inputs.is_empty() {
+                    self.method_rows(&mut batch, i, &inputs, position);
                 }
             }
         }
@@ -712,6 +740,26 @@ impl Engine {
 
 /// Idle keys are looked for once a day.
 const SWEEP: Millis = 86_400_000;
+
+/// The rows in order, cut so that no key stands in one piece twice.
+fn runs_of_keys(rows: &RecordBatch) -> Vec<RecordBatch> {
+    use arrow::array::AsArray;
+    let Some(keys) = rows.column_by_name(Block::KEY).and_then(|c| c.as_string_opt::<i32>()) else {
+        return vec![rows.clone()];
+    };
+    let mut runs = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut from = 0;
+    for row in 0..rows.num_rows() {
+        if !seen.insert(keys.value(row)) {
+            runs.push(rows.slice(from, row - from));
+            seen = BTreeSet::from([keys.value(row)]);
+            from = row;
+        }
+    }
+    runs.push(rows.slice(from, rows.num_rows() - from));
+    runs
+}
 
 /// A signal as a row.
 #[expect(clippy::too_many_arguments, reason = "one argument a column of the record")]

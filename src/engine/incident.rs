@@ -183,7 +183,6 @@ impl Engine {
             members: BTreeSet::from([j.key]),
             opener,
             recent: VecDeque::new(),
-            routing,
             subject,
             since,
         };
@@ -317,7 +316,7 @@ impl Engine {
         let n = &program.nodes[node];
         let window = self.window_of(n, j.at);
         let since = window.map(|(from, _)| self.since(from));
-        let (kept, total) = self.evidence(node, j.key);
+        let (kept, total) = self.evidence(node, j.key, j.row.as_ref().map(|(_, row)| *row));
         let state_columns = &program.sets[n.set].columns;
         let state: Vec<(String, String)> = match j.key {
             NODE => Vec::new(),
@@ -345,7 +344,7 @@ impl Engine {
         });
         let readings = readings.collect();
         let routing_key = match self.state.nodes[node].incidents[at as usize].as_ref() {
-            Some(incident) => self.key_text_routing(n.space, incident.routing),
+            Some(incident) => parts(&incident.text).0.to_owned(),
             None => return,
         };
         let position = self.state.position.saturating_sub(1);
@@ -406,8 +405,8 @@ impl Engine {
         }
     }
 
-    /// Rows that a method keeps, newest 50, oldest first, and how many the window holds.
-    fn evidence(&self, node: usize, key: u32) -> (Vec<Reference>, u64) {
+    /// Rows that a method keeps, newest 50, oldest first, and how many the window holds; both as of a row of the batch.
+    fn evidence(&self, node: usize, key: u32, row: Option<usize>) -> (Vec<Reference>, u64) {
         if key == NODE {
             return (Vec::new(), 0);
         }
@@ -417,8 +416,8 @@ impl Engine {
         match (&self.program.nodes[node].kind, &self.state.nodes[node].method) {
             (Kinded::Measure { measures, .. }, _) => {
                 for m in measures {
-                    all.extend(self.state.windows[*m].evidence(key));
-                    total = total.max(self.state.windows[*m].rows(key));
+                    all.extend(self.state.windows[*m].evidence(key, row));
+                    total = total.max(self.state.windows[*m].rows(key, row));
                 }
             }
             (_, MethodState::Sequence { first, then, .. }) => {

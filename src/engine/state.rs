@@ -67,18 +67,23 @@ pub(crate) struct Incident {
     pub(crate) members: BTreeSet<u32>,
     pub(crate) opener: Option<Evidence>,
     pub(crate) recent: VecDeque<Evidence>,
-    pub(crate) routing: u32,
     pub(crate) subject: Subject,
     pub(crate) since: u64,
 }
 
 /// An item with a due time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Due {
     pub(crate) at: Millis,
     pub(crate) open: bool,
     /// Newest record applied, so that an older one does not replace it.
     pub(crate) newest: Millis,
+}
+
+impl Default for Due {
+    fn default() -> Due {
+        Due { at: 0, open: false, newest: Millis::MIN }
+    }
 }
 
 /// What a method keeps per key.
@@ -213,23 +218,30 @@ impl NodeState {
     }
 
     /// True when nothing about the key would be missed.
-    pub(crate) fn idle(&self, key: u32) -> bool {
+    pub(crate) fn idle(&self, node: &Node, key: u32, now: Millis) -> bool {
         let k = key as usize;
         self.standing.idle(key)
             && match &self.method {
                 MethodState::None => true,
-                // A run or a baseline is worth keeping only while readings come; the caller asks after a long silence.
-                MethodState::Sustained { .. } => true,
-                MethodState::Deadline { due, .. } => due.get(k).is_none_or(|d| !d.open),
+                MethodState::Sustained { newest, .. } => newest.get(k).is_none_or(|t| forgotten(*t, now)),
+                MethodState::Deadline { due, .. } => due.get(k).is_none_or(|d| !d.open && forgotten(d.newest, now)),
                 MethodState::Gap { last, roster, .. } => {
-                    last.get(k).is_none_or(|t| *t == Millis::MIN) && roster.get(k).is_none_or(|t| *t == Millis::MIN)
+                    let Kinded::Gap { roster: needs, .. } = &node.kind else { return true };
+                    let quiet = |t: &Millis| *t == Millis::MIN || (*needs && forgotten(*t, now));
+                    last.get(k).is_none_or(quiet) && roster.get(k).is_none_or(|t| *t == Millis::MIN)
                 }
                 MethodState::Sequence { first, then, .. } => {
-                    first.get(k).is_none_or(Vec::is_empty) && then.get(k).is_none_or(Vec::is_empty)
+                    // Rows that the next one would drop are as good as gone.
+                    let Kinded::Sequence { within, .. } = &node.kind else { return true };
+                    first.get(k).is_none_or(Vec::is_empty)
+                        && then.get(k).and_then(|all| all.last()).is_none_or(|last| last.at < now - within)
                 }
                 MethodState::Lookup { versions } => versions.get(k).is_none_or(Vec::is_empty),
-                MethodState::Surge { rows, .. } => rows.get(k).is_none_or(Vec::is_empty),
-                MethodState::Chart { states, .. } => states.get(k).is_none_or(|s| *s == ChartState::default()),
+                // Since when a key is watched is never forgotten: a quiet year makes a sudden surge the clearer.
+                MethodState::Surge { begun, .. } => begun.get(k).is_none_or(|t| *t == Millis::MAX),
+                MethodState::Chart { states, .. } => {
+                    states.get(k).is_none_or(|s| s.newest().is_none_or(|t| forgotten(t, now)))
+                }
             }
     }
 
@@ -245,18 +257,41 @@ impl NodeState {
             newest[k] = Millis::MIN;
             value[k] = f64::NAN;
         }
-        if let MethodState::Surge { begun, newest, .. } = &mut self.method
-            && k < begun.len()
+        if let MethodState::Deadline { due, .. } = &mut self.method
+            && k < due.len()
         {
-            begun[k] = Millis::MAX;
-            newest[k] = Millis::MIN;
+            due[k] = Due::default();
         }
-        if let MethodState::Sequence { newest, .. } = &mut self.method
+        if let MethodState::Gap { last, stopped, scheduled, .. } = &mut self.method
+            && k < stopped.len()
+        {
+            last[k] = Millis::MIN;
+            stopped[k] = false;
+            scheduled[k] = Millis::MAX;
+        }
+        if let MethodState::Sequence { first, then, newest } = &mut self.method
             && k < newest.len()
         {
+            first[k] = Vec::new();
+            then[k] = Vec::new();
             newest[k] = Millis::MIN;
         }
+        if let MethodState::Chart { states, scores } = &mut self.method
+            && k < states.len()
+        {
+            states[k] = ChartState::default();
+            scores[k] = [f64::NAN; 4];
+        }
     }
+}
+
+/// A key that has said nothing for so long begins anew: its runs, baselines and newest times no longer count.
+/// As long as record ids are remembered by default; beyond it, what comes cannot be told from what came.
+const SILENCE: Millis = 35 * 86_400_000;
+
+/// True when what was last heard at `newest` no longer counts at `now`.
+pub(crate) fn forgotten(newest: Millis, now: Millis) -> bool {
+    newest < now.saturating_sub(SILENCE)
 }
 
 fn grow<T: Clone>(column: &mut Vec<T>, len: usize, fill: T) {

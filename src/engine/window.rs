@@ -10,6 +10,7 @@ use super::evidence::Evidence;
 use super::pane::Panes;
 use crate::record::Millis;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What is kept of the rows in a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -54,7 +55,14 @@ pub(crate) enum Window {
 impl Window {
     pub(crate) fn new(shape: Shape, function: Function, rows: bool) -> Window {
         if rows || function == Function::Distinct {
-            Window::Rows(RowWindow { shape, function, keys: Vec::new(), live: 0, newest: Vec::new() })
+            Window::Rows(RowWindow {
+                shape,
+                function,
+                keys: Vec::new(),
+                live: 0,
+                newest: Vec::new(),
+                journal: Journal::default(),
+            })
         } else {
             Window::Panes(PaneWindow::new(shape, function))
         }
@@ -102,19 +110,55 @@ impl Window {
         }
     }
 
-    /// How many rows the key's window holds.
-    pub(crate) fn rows(&self, key: u32) -> u64 {
+    /// How many rows the key's window holds; `row`: held when that row of the batch at work had been counted.
+    pub(crate) fn rows(&self, key: u32, row: Option<usize>) -> u64 {
         match self {
-            Window::Panes(w) => w.rows.get(key as usize).map_or(0, |n| u64::from(*n)),
-            Window::Rows(w) => w.keys.get(key as usize).map_or(0, |rows| rows.len() as u64),
+            Window::Panes(w) => {
+                let then = row.and_then(|row| w.after.get(row));
+                then.or_else(|| w.rows.get(key as usize)).map_or(0, |n| u64::from(*n))
+            }
+            Window::Rows(_) => self.evidence(key, row).len() as u64,
         }
     }
 
-    /// The kept references of a key's window, oldest first; none where panes are kept.
-    pub(crate) fn evidence(&self, key: u32) -> &[Kept] {
+    /// The kept references of a key's window, oldest first, as of a row like `rows`; none where panes are kept.
+    pub(crate) fn evidence(&self, key: u32, row: Option<usize>) -> Vec<&Kept> {
         match self {
-            Window::Panes(_) => &[],
-            Window::Rows(w) => w.keys.get(key as usize).map_or(&[], |rows| rows.as_slice()),
+            Window::Panes(_) => Vec::new(),
+            Window::Rows(w) => w.as_of(key, row),
+        }
+    }
+
+    /// A batch of rows begins: until it ends, the window can tell what it held after each of them.
+    pub(crate) fn begin(&mut self, len: usize) {
+        match self {
+            Window::Panes(w) => {
+                w.after.clear();
+                w.after.resize(len, 0);
+            }
+            Window::Rows(w) => w.journal = Journal { on: true, ..Journal::default() },
+        }
+    }
+
+    /// What follows is due to this row of the batch.
+    pub(crate) fn at_row(&mut self, row: usize) {
+        if let Window::Rows(w) = self {
+            w.journal.row = row;
+        }
+    }
+
+    /// The row of the batch has been counted, or not.
+    pub(crate) fn after_row(&mut self, row: usize, key: u32) {
+        if let Window::Panes(w) = self {
+            w.after[row] = w.rows[key as usize];
+        }
+    }
+
+    /// The batch is over.
+    pub(crate) fn end(&mut self) {
+        match self {
+            Window::Panes(w) => w.after.clear(),
+            Window::Rows(w) => w.journal = Journal::default(),
         }
     }
 
@@ -168,6 +212,9 @@ pub(crate) struct PaneWindow {
     amount: Vec<f64>,
     /// Keys with at least one row.
     live: usize,
+    /// By row of the batch at work: rows in its key's window after it.
+    #[serde(skip)]
+    after: Vec<u32>,
 }
 
 impl PaneWindow {
@@ -182,6 +229,7 @@ impl PaneWindow {
             count: Vec::new(),
             amount: Vec::new(),
             live: 0,
+            after: Vec::new(),
         }
     }
 
@@ -304,7 +352,7 @@ impl PaneWindow {
     pub(crate) fn add(&mut self, key: u32, at: Millis, log_time: Millis, value: f64) -> bool {
         let key = key as usize;
         let pane = self.shape.panes.of(at);
-        let end = self.head[key].max(self.shape.panes.of(log_time)).max(pane);
+        let end = self.head[key].max(self.shape.panes.of(log_time.max(at)));
         if end > self.head[key] {
             self.roll(key, end);
         }
@@ -333,7 +381,8 @@ impl PaneWindow {
     }
 
     fn value(&self, key: usize) -> Option<f64> {
-        let rows = *self.rows.get(key)?;
+        // A key that was never seen and one that holds nothing are the same: key numbers must not show.
+        let rows = self.rows.get(key).copied().unwrap_or(0);
         match self.function {
             Function::Count => Some(f64::from(rows)),
             _ if rows == 0 => None,
@@ -353,6 +402,21 @@ pub(crate) struct Kept {
     pub(crate) reference: Evidence,
 }
 
+/// What a batch of rows did to a window, so that it can be told what stood there after each row.
+#[derive(Clone, Debug, Default)]
+struct Journal {
+    on: bool,
+    row: usize,
+    /// Row of the batch, key, what happened.
+    moves: Vec<(usize, u32, Move)>,
+}
+
+#[derive(Clone, Debug)]
+enum Move {
+    Came(Evidence),
+    Left(Kept),
+}
+
 /// Every row of each key's window, by event time.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct RowWindow {
@@ -362,6 +426,8 @@ pub(crate) struct RowWindow {
     /// Event time of the newest row of each key.
     newest: Vec<Millis>,
     live: usize,
+    #[serde(skip)]
+    journal: Journal,
 }
 
 impl RowWindow {
@@ -378,7 +444,13 @@ impl RowWindow {
         if gone == 0 {
             return false;
         }
-        rows.drain(..gone);
+        let gone = rows.drain(..gone);
+        if self.journal.on {
+            let row = self.journal.row;
+            self.journal.moves.extend(gone.map(|kept| (row, key as u32, Move::Left(kept))));
+        } else {
+            drop(gone);
+        }
         if rows.is_empty() {
             self.live -= 1;
             *rows = Vec::new();
@@ -399,12 +471,28 @@ impl RowWindow {
         let rows = &mut self.keys[key];
         self.live += usize::from(rows.is_empty());
         let place = rows.partition_point(|other| other.at <= row.at);
+        if self.journal.on {
+            self.journal.moves.push((self.journal.row, key as u32, Move::Came(row.reference.clone())));
+        }
         rows.insert(place, row);
         true
     }
 
+    /// The rows of a key; with a row of the batch at work: as they were after it.
+    fn as_of(&self, key: u32, row: Option<usize>) -> Vec<&Kept> {
+        let mut held: Vec<&Kept> = self.keys.get(key as usize).into_iter().flatten().collect();
+        let Some(row) = row else { return held };
+        for (_, _, what) in self.journal.moves.iter().rev().filter(|(r, k, _)| *r > row && *k == key) {
+            match what {
+                Move::Came(reference) => held.retain(|kept| !Arc::ptr_eq(&kept.reference.0, &reference.0)),
+                Move::Left(kept) => held.push(kept),
+            }
+        }
+        held
+    }
+
     fn value(&self, key: usize) -> Option<f64> {
-        let rows = self.keys.get(key)?;
+        let rows = self.keys.get(key).map_or(&[][..], Vec::as_slice);
         match self.function {
             Function::Count => Some(rows.len() as f64),
             Function::Distinct => {

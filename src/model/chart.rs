@@ -118,6 +118,12 @@ impl ChartState {
         *self = ChartState::default();
     }
 
+    /// Event time of the newest reading applied, milliseconds; `None` before the first.
+    #[must_use]
+    pub fn newest(&self) -> Option<i64> {
+        (self.samples > 0).then_some(self.last)
+    }
+
     /// True while the baseline is being learnt.
     #[must_use]
     pub fn is_warming_up(&self) -> bool {

@@ -72,6 +72,16 @@ impl Body {
     }
 }
 
+impl Body {
+    /// A pack of texts that stand in memory, by their paths inside it; what they leave out is built in.
+    #[must_use]
+    pub fn with_defaults(files: BTreeMap<String, String>) -> Body {
+        let mut loaded = Loaded { body: Body { files }, ..Loaded::default() };
+        loaded.fill();
+        loaded.body
+    }
+}
+
 impl Loaded {
     /// Reads the pack of a folder; a models folder that is not there is left out.
     ///
@@ -141,8 +151,8 @@ impl Loaded {
             .collect();
         for (path, text) in BUILT_IN {
             let known = match path.strip_prefix("rules/sources/").and_then(|n| n.strip_suffix(".yaml")) {
-                Some(kind) => kinds.contains(kind) || self.disk.contains_key(*path),
-                None => self.disk.contains_key(*path),
+                Some(kind) => kinds.contains(kind) || self.body.files.contains_key(*path),
+                None => self.body.files.contains_key(*path),
             };
             if !known {
                 self.body.files.insert((*path).to_owned(), (*text).to_owned());

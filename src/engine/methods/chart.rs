@@ -3,7 +3,7 @@
 use super::super::batch::Batch;
 use super::super::core::{Engine, NODE};
 use super::super::program::Kinded;
-use super::super::state::MethodState;
+use super::super::state::{MethodState, forgotten};
 use super::Known;
 use crate::record::Millis;
 
@@ -28,7 +28,12 @@ impl Engine {
                 continue;
             }
             let (k, at): (usize, Millis) = (key as usize, batch.time(row));
+            let log_time = self.state.log_time;
             let MethodState::Chart { states, scores } = &mut self.state.nodes[node].method else { return };
+            if states[k].newest().is_some_and(|newest| forgotten(newest, log_time)) {
+                states[k].relearn();
+                scores[k] = [f64::NAN; 4];
+            }
             if relearn.as_ref().is_some_and(|r| r[row]) {
                 states[k].relearn();
                 continue;

@@ -4,32 +4,39 @@ use super::super::batch::Batch;
 use super::super::core::{Engine, NODE};
 use super::super::evidence::Evidence;
 use super::super::program::{Kinded, Role};
-use super::super::state::MethodState;
+use super::super::state::{MethodState, forgotten};
 use super::{Known, days};
 use crate::record::Millis;
 use arrow::array::Array;
 use std::sync::Arc;
 
 impl Engine {
-    pub(super) fn deadline_rows(&mut self, batch: &mut Batch<'_>, node: usize, input: usize, position: u64) {
+    pub(super) fn deadline_rows(&mut self, batch: &mut Batch<'_>, node: usize, inputs: &[usize], position: u64) {
         let program = self.program.clone();
         let n = &program.nodes[node];
         let Kinded::Deadline { due, at_once, replace, item, .. } = &n.kind else { return };
-        let mask = batch.mask(n.inputs[input].filter);
-        if !mask.iter().any(|m| *m) {
+        let mut read = Vec::new();
+        for input in inputs {
+            let mask = batch.mask(n.inputs[*input].filter);
+            if mask.iter().any(|m| *m) {
+                let main = self.role(node, *input) == Role::Main;
+                let item = if main { *item } else { n.inputs[*input].item };
+                let items = item.and_then(|e| batch.texts(e));
+                read.push((main, mask, self.keys_of(batch, n.set, items.as_ref())));
+            }
+        }
+        if read.is_empty() {
             return;
         }
-        let main = self.role(node, input) == Role::Main;
-        let item = if main { *item } else { n.inputs[input].item };
-        let items = item.and_then(|e| batch.texts(e));
-        let keys = self.keys_of(batch, n.set, items.as_ref());
         let len = self.set_len(n.set);
         self.state.nodes[node].reserve(n, len);
-        let noted = if main { self.note_row(batch, node) } else { Vec::new() };
-        let dues = if main { batch.times(*due) } else { None };
-        let at_once = if main { at_once.map(|(e, level)| (batch.mask(Some(e)), level)) } else { None };
-        for row in 0..batch.len() {
-            let key = keys[row];
+        let any_main = read.iter().any(|(main, ..)| *main);
+        let noted = if any_main { self.note_row(batch, node) } else { Vec::new() };
+        let dues = if any_main { batch.times(*due) } else { None };
+        let at_once = if any_main { at_once.map(|(e, level)| (batch.mask(Some(e)), level)) } else { None };
+        // Row by row over all inputs: what opens and what ends an item may stand in one frame.
+        for (row, (main, mask, keys)) in (0..batch.len()).flat_map(|row| read.iter().map(move |r| (row, r))) {
+            let (main, key) = (*main, keys[row]);
             if !mask[row] || key == NODE {
                 continue;
             }
@@ -41,7 +48,10 @@ impl Engine {
                 let level = at_once.as_ref().filter(|(mask, _)| mask[row]).map(|(_, level)| *level);
                 let evidence = Evidence(Arc::new(batch.reference(row, &n.reads)));
                 let MethodState::Deadline { due: all, opener } = &mut self.state.nodes[node].method else { continue };
-                let held = all[k];
+                let mut held = all[k];
+                if !held.open && forgotten(held.newest, self.state.log_time) {
+                    held.newest = Millis::MIN;
+                }
                 if held.newest > at || (held.open && !replace && due.is_some()) {
                     // An older row, or one that may not replace the item, changes nothing.
                     continue;
@@ -70,7 +80,7 @@ impl Engine {
                 self.judge(node, key, at, &known, Some((batch, row)), position);
             } else {
                 let MethodState::Deadline { due: all, opener } = &mut self.state.nodes[node].method else { continue };
-                if at < all[k].newest {
+                if at < all[k].newest && (all[k].open || !forgotten(all[k].newest, self.state.log_time)) {
                     continue;
                 }
                 all[k].newest = at;

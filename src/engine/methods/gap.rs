@@ -3,7 +3,7 @@
 use super::super::batch::Batch;
 use super::super::core::{Engine, NODE};
 use super::super::program::{Kinded, Role};
-use super::super::state::MethodState;
+use super::super::state::{MethodState, forgotten};
 use super::{Known, days};
 use crate::record::Millis;
 use crate::record::time::day_start;
@@ -11,12 +11,18 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::Date32Type;
 
 impl Engine {
-    pub(super) fn gap_rows(&mut self, batch: &mut Batch<'_>, node: usize, input: usize, position: u64) {
+    pub(super) fn gap_rows(&mut self, batch: &mut Batch<'_>, node: usize, inputs: &[usize], position: u64) {
         let program = self.program.clone();
         let n = &program.nodes[node];
-        let mask = batch.mask(n.inputs[input].filter);
-        let role = self.role(node, input);
-        if role != Role::Roster && !mask.iter().any(|m| *m) {
+        let mut read = Vec::new();
+        for input in inputs {
+            let mask = batch.mask(n.inputs[*input].filter);
+            let role = self.role(node, *input);
+            if role == Role::Roster || mask.iter().any(|m| *m) {
+                read.push((role, mask));
+            }
+        }
+        if read.is_empty() {
             return;
         }
         // What the registry says of its rows, looked up once, when a row needs it.
@@ -24,19 +30,21 @@ impl Engine {
         let keys = self.keys_of(batch, n.set, None);
         let len = self.set_len(n.set);
         self.state.nodes[node].reserve(n, len);
-        let noted = if role == Role::Main { self.note_row(batch, node) } else { Vec::new() };
-        let starts = if role == Role::Roster {
+        let noted = if read.iter().any(|r| r.0 == Role::Main) { self.note_row(batch, node) } else { Vec::new() };
+        let starts = if read.iter().any(|r| r.0 == Role::Roster) {
             let column = batch.block.rows.column_by_name("valid_from");
             column.and_then(|c| c.as_primitive_opt::<Date32Type>()).cloned()
         } else {
             None
         };
-        for row in 0..batch.len() {
-            let key = keys[row];
+        // Row by row over all inputs: a report and a declared stop may stand in one frame.
+        for (row, (role, mask)) in (0..batch.len()).flat_map(|row| read.iter().map(move |r| (row, r))) {
+            let (role, key) = (*role, keys[row]);
             if key == NODE || (role != Role::Roster && !mask[row]) {
                 continue;
             }
             let (k, at) = (key as usize, batch.time(row));
+            let log_time = self.state.log_time;
             let MethodState::Gap { last, roster, stopped, .. } = &mut self.state.nodes[node].method else { return };
             match role {
                 Role::Main | Role::Then => {
@@ -66,6 +74,11 @@ impl Engine {
                         };
                         if roster[k] == Millis::MIN {
                             roster[k] = from;
+                            // What was heard long before the roster named it is forgotten, freed or not.
+                            if forgotten(last[k], log_time) {
+                                last[k] = Millis::MIN;
+                                stopped[k] = false;
+                            }
                         }
                         // Nothing was reported yet: what the registry says chooses the segment.
                         if last[k] == Millis::MIN {

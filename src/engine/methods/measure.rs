@@ -35,6 +35,9 @@ impl Engine {
                 self.judge_measure(batch, i, &after, position);
             }
         }
+        for (window, _) in self.state.windows.iter_mut().zip(&after).filter(|(_, after)| after.is_some()) {
+            window.end();
+        }
         touched
     }
 
@@ -53,6 +56,7 @@ impl Engine {
         let reads: Vec<String> = if spec.keep_rows { reads_of(&program.nodes, m) } else { Vec::new() };
         let window = &mut self.state.windows[m];
         window.reserve(len);
+        window.begin(batch.len());
         let mut out = vec![f64::NAN; batch.len()];
         for row in 0..batch.len() {
             let key = keys[row];
@@ -60,7 +64,10 @@ impl Engine {
                 continue;
             }
             let at = batch.time(row);
-            window.roll(key, log_time);
+            window.at_row(row);
+            if log_time != Millis::MIN {
+                window.roll(key, log_time);
+            }
             if only.as_ref().is_none_or(|o| o[row]) {
                 let value = match (&numbers, &texts) {
                     (Some(n), _) if n.is_valid(row) && n.value(row).is_finite() => Some(n.value(row)),
@@ -81,6 +88,7 @@ impl Engine {
                     touched[row].1 += u32::from(counted);
                 }
             }
+            window.after_row(row, key);
             out[row] = window.value(key).unwrap_or(f64::NAN);
         }
         out
@@ -146,7 +154,7 @@ impl Engine {
     }
 
     /// The value and measures of a key as they stand.
-    pub(super) fn measure_quantities(&self, node: usize, key: u32) -> Vec<Option<f64>> {
+    pub(in super::super) fn measure_quantities(&self, node: usize, key: u32) -> Vec<Option<f64>> {
         let n = &self.program.nodes[node];
         let Kinded::Measure { measures, value, value_measure, schema } = &n.kind else { return Vec::new() };
         let each: Vec<Option<f64>> = measures.iter().map(|m| self.state.windows[*m].value(key)).collect();

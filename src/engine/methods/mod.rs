@@ -16,7 +16,7 @@ use super::core::{Engine, NODE};
 use super::incident::Judged;
 use super::level::{Facts, raised};
 use super::program::Kinded;
-use super::state::MethodState;
+use super::state::{MethodState, forgotten};
 use crate::record::{Level, Millis};
 
 /// What a method knows of a key when it judges.
@@ -36,14 +36,14 @@ pub(super) struct Known<'a> {
 }
 
 impl Engine {
-    /// Rows of a batch for one input of a node.
-    pub(super) fn method_rows(&mut self, batch: &mut Batch<'_>, node: usize, input: usize, position: u64) {
+    /// Rows of a batch for the inputs of a node that read it.
+    pub(super) fn method_rows(&mut self, batch: &mut Batch<'_>, node: usize, inputs: &[usize], position: u64) {
         match &self.program.clone().nodes[node].kind {
             Kinded::Measure { .. } | Kinded::Lookup { .. } => {}
             Kinded::Sustained { .. } => self.sustained_rows(batch, node, position),
-            Kinded::Deadline { .. } => self.deadline_rows(batch, node, input, position),
-            Kinded::Gap { .. } => self.gap_rows(batch, node, input, position),
-            Kinded::Sequence { .. } => self.sequence_rows(batch, node, input, position),
+            Kinded::Deadline { .. } => self.deadline_rows(batch, node, inputs, position),
+            Kinded::Gap { .. } => self.gap_rows(batch, node, inputs, position),
+            Kinded::Sequence { .. } => self.sequence_rows(batch, node, inputs, position),
             Kinded::Surge { .. } => self.surge_rows(batch, node, position),
             Kinded::Chart { .. } => self.chart_rows(batch, node, position),
         }
@@ -107,6 +107,12 @@ impl Engine {
                 None => return,
             },
             Kinded::Chart { .. } => match &self.state.nodes[node].method {
+                MethodState::Chart { states, .. }
+                    if states[k].newest().is_some_and(|newest| forgotten(newest, self.state.log_time)) =>
+                {
+                    partial = true;
+                    vec![None; 4]
+                }
                 MethodState::Chart { scores, states } => {
                     partial = states[k].is_warming_up();
                     scores[k].iter().map(|v| (!v.is_nan()).then_some(*v)).collect()

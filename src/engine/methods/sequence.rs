@@ -13,24 +13,30 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 impl Engine {
-    pub(super) fn sequence_rows(&mut self, batch: &mut Batch<'_>, node: usize, input: usize, position: u64) {
+    pub(super) fn sequence_rows(&mut self, batch: &mut Batch<'_>, node: usize, inputs: &[usize], position: u64) {
         let program = self.program.clone();
         let n = &program.nodes[node];
         let Kinded::Sequence { within, distinct, item, .. } = &n.kind else { return };
-        let mask = batch.mask(n.inputs[input].filter);
-        if !mask.iter().any(|m| *m) {
+        let mut read = Vec::new();
+        for input in inputs {
+            let mask = batch.mask(n.inputs[*input].filter);
+            if mask.iter().any(|m| *m) {
+                let main = self.role(node, *input) == Role::Main;
+                let item = if main { *item } else { n.inputs[*input].item };
+                let items = item.and_then(|e| batch.texts(e));
+                let texts = if main { None } else { distinct.and_then(|e| batch.texts(e)) };
+                read.push((main, mask, self.keys_of(batch, n.set, items.as_ref()), texts));
+            }
+        }
+        if read.is_empty() {
             return;
         }
-        let main = self.role(node, input) == Role::Main;
-        let item = if main { *item } else { n.inputs[input].item };
-        let items = item.and_then(|e| batch.texts(e));
-        let texts = if main { None } else { distinct.and_then(|e| batch.texts(e)) };
-        let keys = self.keys_of(batch, n.set, items.as_ref());
         let len = self.set_len(n.set);
         self.state.nodes[node].reserve(n, len);
-        let noted = if main { self.note_row(batch, node) } else { Vec::new() };
-        for row in 0..batch.len() {
-            let key = keys[row];
+        let noted = if read.iter().any(|r| r.0) { self.note_row(batch, node) } else { Vec::new() };
+        // Row by row over all inputs: an a and its b may stand in one frame.
+        for (row, (main, mask, keys, texts)) in (0..batch.len()).flat_map(|row| read.iter().map(move |r| (row, r))) {
+            let (main, key) = (*main, keys[row]);
             if !mask[row] || key == NODE {
                 continue;
             }
@@ -38,7 +44,7 @@ impl Engine {
             if main {
                 self.remember(node, key, &noted, row);
             }
-            let distinct = match &texts {
+            let distinct = match texts {
                 Some(t) if t.is_valid(row) => xxh3_64(t.value(row).as_bytes()),
                 Some(_) => continue,
                 None => 0,

@@ -4,7 +4,7 @@ use super::super::batch::Batch;
 use super::super::core::{Engine, NODE};
 use super::super::level::NONE;
 use super::super::program::Kinded;
-use super::super::state::MethodState;
+use super::super::state::{MethodState, forgotten};
 use super::Known;
 use crate::record::Millis;
 
@@ -62,9 +62,14 @@ impl Engine {
         let n = &program.nodes[node];
         let count = n.runs.len();
         out.clear();
+        let log_time = self.state.log_time;
         let MethodState::Sustained { since, samples, newest, value } = &mut self.state.nodes[node].method else {
             return false;
         };
+        if forgotten(newest[k], log_time) {
+            samples[k * count..(k + 1) * count].fill(0);
+            newest[k] = Millis::MIN;
+        }
         let late = at < newest[k];
         let broken = !late && newest[k] != Millis::MIN && gap.is_some_and(|gap| at - newest[k] > gap);
         let mut any = false;
@@ -106,6 +111,9 @@ impl Engine {
         let MethodState::Sustained { since, samples, newest, value } = &self.state.nodes[node].method else {
             return None;
         };
+        if forgotten(newest[k], self.state.log_time) {
+            return Some((None, vec![None; count], Millis::MIN));
+        }
         let held =
             (0..count).map(|r| k * count + r).map(|i| (samples[i] > 0).then_some((since[i], samples[i]))).collect();
         Some(((!value[k].is_nan()).then_some(value[k]), held, newest[k]))

@@ -1,0 +1,355 @@
+//! One story each: what a duty officer would be woken for wrongly, or not at all, if it were otherwise.
+
+use super::drive::{DAY, HOUR, MINUTE, Row, SECOND, START, Seen, Step, apply, entries, object, run, stamp};
+use super::rules::{all, compile};
+use crate::engine::{Engine, Program};
+use crate::log::{Activate, Clock, Entry, Stamp};
+use crate::record::{Kind, Millis};
+use std::sync::Arc;
+
+/// Readings of rostered objects; silence for 30 minutes is a yellow warning.
+fn watched() -> Arc<Program> {
+    compile(&[(
+        "leak",
+        "source: iot
+key: { space: object, state: [sensor_id] }
+kind: sustained
+value: \"value\"
+levels: { blue: 10, yellow: 25 }
+clear: { below: \"80%\", evaluations: 3 }
+absence: { roster: \"status = 'active'\", after: 30m, level: yellow }
+on_null: skip",
+    )])
+}
+
+fn activate() -> Entry {
+    let raw = ["iot/0", "iot/1"].map(str::to_owned).to_vec();
+    Entry::Pack(Activate { version: 1, hash: "test".into(), clock: Clock::Wall, raw })
+}
+
+/// A stamp of one intake that owns some raw partitions.
+fn owns(wall: Millis, marks: &[(&str, Millis)]) -> Stamp {
+    Stamp { wall, marks: marks.iter().map(|(raw, at)| ((*raw).to_owned(), *at)).collect(), blind: Vec::new() }
+}
+
+fn rows(stamp: Stamp, rows: &[Row]) -> Entry {
+    let steps: Vec<Step> = rows.iter().cloned().map(Step::Row).collect();
+    let Some(Entry::Rows(mut frame)) = entries(&steps, |_| false).pop() else {
+        return Entry::Tick(stamp);
+    };
+    frame.stamp = Some(stamp);
+    Entry::Rows(frame)
+}
+
+/// Minutes from the start at which an object was reported absent.
+fn absences(seen: &Seen) -> Vec<(String, i64)> {
+    let own = seen.changes.iter().filter(|c| c.absent && c.was.is_none());
+    own.map(|c| (c.key.clone(), (c.at - START) / MINUTE)).collect()
+}
+
+/// A reading a minute of each object, from one minute to another.
+fn minutely(from: i64, to: i64, objects: &[u32]) -> Vec<Row> {
+    (from..to)
+        .flat_map(|m| objects.iter().map(move |o| Row::reading(START + m * MINUTE, 1_000 + m as u32 * 10 + o, *o, 1.0)))
+        .collect()
+}
+
+fn roster(objects: &[u32]) -> Vec<Row> {
+    objects.iter().map(|o| Row::registered(START, *o, *o)).collect()
+}
+
+#[test]
+fn everything_silent_fires_absence_and_what_never_reported_is_absent_too() {
+    let mut log = vec![activate(), rows(owns(START, &[("iot/0", START), ("iot/1", START)]), &roster(&[0, 1]))];
+    log.push(rows(owns(START, &[]), &minutely(0, 10, &[0])));
+    for m in (15..=60).step_by(15) {
+        let at = START + m * MINUTE;
+        log.push(Entry::Tick(owns(at, &[("iot/0", at), ("iot/1", at)])));
+    }
+    let (_, seen) = run(&watched(), &log);
+    assert_eq!(absences(&seen), [(object(1), 30), (object(0), 39)]);
+}
+
+#[test]
+fn intake_stopped_for_two_hours_raises_no_absence_from_its_backlog() {
+    let mut log = vec![activate(), rows(owns(START, &[("iot/0", START), ("iot/1", START)]), &roster(&[0]))];
+    let both = |m: i64| [("iot/0", START + m * MINUTE), ("iot/1", START + m * MINUTE)];
+    log.push(rows(owns(START + 10 * MINUTE, &both(10)), &minutely(0, 10, &[0])));
+    // Two hours of wall time pass. The backlog is read in frames; nothing is marked until it has been read through.
+    for from in (10..130).step_by(10) {
+        log.push(rows(owns(START + 130 * MINUTE, &both(10)), &minutely(from, from + 10, &[0])));
+    }
+    log.push(Entry::Tick(owns(START + 131 * MINUTE, &both(131))));
+    let (engine, seen) = run(&watched(), &log);
+    assert_eq!(absences(&seen), []);
+    assert_eq!(engine.log_time(), Some(START + 131 * MINUTE));
+    // The same, but marked before its rows: this is what the rule of marks prevents.
+    log.insert(3, Entry::Tick(owns(START + 130 * MINUTE, &both(130))));
+    let (_, seen) = run(&watched(), &log);
+    assert_eq!(absences(&seen), [(object(0), 39)]);
+}
+
+#[test]
+fn of_two_intakes_one_dies_for_an_hour_and_nobody_is_absent() {
+    let mut log = vec![activate(), rows(owns(START, &[("iot/0", START), ("iot/1", START)]), &roster(&[0, 1]))];
+    let at = |m: i64| START + m * MINUTE;
+    log.push(rows(owns(at(10), &[("iot/0", at(10))]), &minutely(0, 10, &[0])));
+    log.push(rows(owns(at(10), &[("iot/1", at(10))]), &minutely(0, 10, &[1])));
+    for m in (10..70).step_by(10) {
+        log.push(rows(owns(at(m + 10), &[("iot/0", at(m + 10))]), &minutely(m, m + 10, &[0])));
+    }
+    let (mut engine, seen) = run(&watched(), &log);
+    assert_eq!(absences(&seen), []);
+    assert_eq!(engine.log_time(), Some(at(10)), "the dead intake's mark stays in the minimum");
+    // The next owner carries the mark on, after the rows.
+    let late = [
+        rows(owns(at(70), &[("iot/1", at(10))]), &minutely(10, 70, &[1])),
+        Entry::Tick(owns(at(70), &[("iot/1", at(70))])),
+    ];
+    assert_eq!(absences(&apply(&mut engine, &late)), []);
+    assert_eq!(engine.log_time(), Some(at(70)));
+}
+
+#[test]
+fn a_silent_partition_stops_nobody_else() {
+    let mut log = vec![activate(), rows(owns(START, &[("iot/0", START), ("iot/1", START)]), &roster(&[0, 1]))];
+    let at = |m: i64| START + m * MINUTE;
+    // Partition 1 has nothing to read; its probes still mark it.
+    for m in (0..60).step_by(10) {
+        let marks = [("iot/0", at(m + 10)), ("iot/1", at(m + 10))];
+        let mut all = minutely(m, m + 10, &[0]);
+        if m == 50 {
+            all.push(Row::reading(at(59), 9, 0, 30.0));
+        }
+        log.push(rows(owns(at(m + 10), &marks), &all));
+    }
+    let (_, seen) = run(&watched(), &log);
+    assert_eq!(absences(&seen), [(object(1), 30)]);
+    assert!(seen.story("leak").contains(&"59m station:0 raised yellow".to_owned()), "{:?}", seen.story("leak"));
+}
+
+#[test]
+fn a_blind_source_leaves_the_minimum_until_it_is_marked_again() {
+    let at = |m: i64| START + m * MINUTE;
+    let blind = Stamp { blind: vec!["iot/1".to_owned()], ..owns(at(20), &[("iot/0", at(20))]) };
+    let log = [activate(), Entry::Tick(owns(at(5), &[("iot/0", at(5)), ("iot/1", at(5))])), Entry::Tick(blind)];
+    let (mut engine, _) = run(&watched(), &log);
+    assert_eq!(engine.log_time(), Some(at(20)));
+    apply(&mut engine, &[Entry::Tick(owns(at(30), &[("iot/1", at(21)), ("iot/0", at(30))]))]);
+    assert_eq!(engine.log_time(), Some(at(21)));
+    apply(&mut engine, &[Entry::Tick(owns(at(31), &[("iot/1", at(15))]))]);
+    assert_eq!(engine.log_time(), Some(at(21)), "log time never goes back");
+}
+
+#[test]
+fn rows_before_any_mark_wait_for_time_and_harm_nothing() {
+    let early = vec![
+        activate(),
+        rows(owns(START, &[("iot/0", START)]), &[roster(&[0]), minutely(0, 3, &[0, 1])].concat()),
+        Entry::Tick(owns(START + HOUR, &[("iot/0", START + HOUR), ("iot/1", START + HOUR)])),
+    ];
+    let (engine, seen) = run(&all(), &early);
+    assert_eq!(engine.log_time(), Some(START + HOUR));
+    let (_, seen_watched) = run(&watched(), &early);
+    assert_eq!(absences(&seen_watched), [(object(0), 60)], "overdue when time began: due at once, as of then");
+    assert!(seen.changes.iter().all(|c| c.at <= START + HOUR));
+}
+
+#[test]
+fn a_row_stamped_a_day_ahead_harms_nobody() {
+    let steps = |ahead: bool| {
+        let mut steps = vec![Step::Time(START)];
+        steps.extend([0, 1, 2, 8].map(|o| Step::Row(Row::registered(START, o, o))));
+        for m in 0..180_i64 {
+            let at = START + m * MINUTE;
+            steps.push(Step::Time(at));
+            if ahead && m == 30 {
+                steps.push(Step::Row(Row::reading(at + DAY, 7, 8, 50.0)));
+            }
+            for object in 0..3 {
+                let value = f64::from((m as u32 * 7 + object * 13) % 40);
+                steps.push(Step::Row(Row::reading(at, 100 + m as u32 * 10 + object, object, value)));
+            }
+        }
+        steps.push(Step::Time(START + 2 * DAY));
+        steps
+    };
+    let (with, seen) = run(&all(), &entries(&steps(true), |_| false));
+    let (without, usual) = run(&all(), &entries(&steps(false), |_| false));
+    assert_eq!(with.log_time(), without.log_time(), "rows do not move time");
+    let others = |seen: &Seen| {
+        seen.same().into_iter().filter(|l| !l.contains("station:8") && !l.contains("E4")).collect::<Vec<_>>()
+    };
+    assert!(!others(&usual).is_empty());
+    assert_eq!(others(&seen), others(&usual));
+    // And the point itself is judged again once its own time has come.
+    let mut engine = with;
+    let later = START + 2 * DAY + HOUR;
+    let mut own = vec![Step::Time(later)];
+    own.extend((0..4).map(|i| Step::Row(Row::reading(later + i * MINUTE, 20 + i as u32, 8, 50.0))));
+    let seen = apply(&mut engine, &entries(&own, |_| false));
+    assert!(seen.changes.iter().any(|c| c.key == object(8)), "{:?}", seen.story("held"));
+}
+
+#[test]
+fn a_value_swinging_around_a_bound_gives_one_raise_and_one_clear() {
+    let mut log = vec![Step::Time(START)];
+    // 19, 21, 19, 21 ... around 20 for an hour, then well below.
+    for m in 0..60_i64 {
+        log.push(Step::Time(START + m * MINUTE));
+        log.push(Step::Row(Row::reading(START + m * MINUTE, m as u32, 0, if m % 2 == 0 { 9.0 } else { 11.0 })));
+    }
+    for m in 60..80_i64 {
+        log.push(Step::Time(START + m * MINUTE));
+        log.push(Step::Row(Row::reading(START + m * MINUTE, m as u32, 0, 2.0)));
+    }
+    let (_, seen) = run(&watched(), &entries(&log, |_| true));
+    assert_eq!(seen.story("leak"), ["1m station:0 raised blue", "62m station:0 cleared blue"]);
+}
+
+#[test]
+fn an_expression_that_divides_by_zero_stops_nothing() {
+    let mut steps = vec![Step::Time(START)];
+    for m in 0..10_i64 {
+        steps.push(Step::Time(START + m * MINUTE));
+        steps.push(Step::Row(Row::reading(START + m * MINUTE, m as u32, 0, 50.0)));
+    }
+    let program = all();
+    let (engine, seen) = run(&program, &entries(&steps, |_| true));
+    // At the third reading the divisor is zero: no value, counted; before and after it is judged.
+    let (_, _, nulls, _) = engine.usage().into_iter().find(|u| *u.0 == *"zero_divisor").expect("the rule is there");
+    assert_eq!(nulls, 1);
+    assert_eq!(seen.story("zero_divisor"), ["3m station:0 raised yellow"]);
+    assert!(!seen.story("held").is_empty(), "others go on");
+    assert_eq!(engine.fates()["iot"].used, 10);
+}
+
+/// Keys, record ids and bytes of all windows.
+fn weight(engine: &Engine) -> (usize, usize, usize) {
+    let (keys, ids) = engine.keys();
+    (keys, ids, engine.usage().iter().map(|u| u.3).sum())
+}
+
+#[test]
+fn keys_that_never_return_are_freed_and_their_numbers_mean_nothing_more() {
+    let mut engine = Engine::new(all(), 0, 1);
+    let mut heaviest = (0, 0, 0);
+    let mut early = 0;
+    for day in 0..90_i64 {
+        let at = START + day * DAY;
+        let mut steps = vec![Step::Time(at)];
+        steps.extend((0..20).map(|i| Step::Row(Row::reading(at, i, 1_000 + day as u32 * 20 + i, 1.0))));
+        let seen = apply(&mut engine, &entries(&steps, |_| false));
+        assert!(seen.changes.is_empty(), "{:?}", seen.changes.first());
+        let (keys, ids, bytes) = weight(&engine);
+        heaviest = (heaviest.0.max(keys), heaviest.1.max(ids), heaviest.2.max(bytes));
+        if day == 44 {
+            early = bytes;
+        }
+    }
+    // 20 objects a day with a routing key and one state key, known for 35 days after their last reading and a sweep.
+    assert!(heaviest.0 <= 20 * 2 * 38, "{heaviest:?}");
+    assert!(heaviest.1 <= 20 * 3, "{heaviest:?}");
+    let (_, _, bytes) = weight(&engine);
+    assert!(bytes <= early + early / 10, "{early} bytes on day 44, {bytes} on day 89");
+}
+
+/// Rows a second into a 12-hour window of a handful of sensors, for a simulated day.
+fn a_day_in_a_twelve_hour_window(rate: i64) {
+    let program = compile(&[(
+        "half_day",
+        "source: iot
+key: { space: object, state: [sensor_id] }
+kind: measure
+window: 12h
+measures:
+  n: { count: true }
+  mean: { avg: \"value\" }
+  high: { max: \"value\" }
+value: \"mean\"
+levels: { blue: 1000 }
+on_null: skip",
+    )]);
+    let mut engine = Engine::new(program, 0, 1);
+    let mut weights = Vec::new();
+    for minute in 0..24 * 60_i64 {
+        let from = START + minute * MINUTE;
+        let rows = (0..60 * rate).map(|i| {
+            let at = from + i * SECOND / rate;
+            Step::Row(Row::reading(at, (minute * 60 * rate + i) as u32, (i % 50) as u32, f64::from(i as u32 % 17)))
+        });
+        let steps: Vec<Step> = std::iter::once(Step::Time(from)).chain(rows).collect();
+        let seen = apply(&mut engine, &entries(&steps, |_| false));
+        assert!(seen.changes.is_empty());
+        if minute % 60 == 59 {
+            weights.push((weight(&engine), engine.save().len()));
+        }
+    }
+    assert_eq!(engine.fates()["iot"].used, (24 * 3_600 * rate) as u64);
+    // Record ids of an hour (eight slices and the one begun) and the panes: no more after a day than after three hours.
+    let ((keys, ids, bytes), saved) = weights[2];
+    for ((k, i, b), s) in &weights[3..] {
+        assert_eq!((*k, *b), (keys, bytes));
+        assert!(*i <= ids + ids / 4 && *s <= saved + saved / 4, "{weights:?}");
+    }
+}
+
+#[test]
+fn a_twelve_hour_window_over_a_simulated_day_keeps_memory_flat() {
+    a_day_in_a_twelve_hour_window(10);
+}
+
+#[test]
+#[ignore = "26 million rows, some minutes: cargo test --release --lib three_hundred_rows_a_second -- --ignored"]
+fn a_twelve_hour_window_keeps_memory_flat_at_three_hundred_rows_a_second() {
+    a_day_in_a_twelve_hour_window(300);
+}
+
+#[test]
+fn a_snapshot_stands_at_what_was_applied_and_never_beyond() {
+    let mut steps = vec![Step::Time(START)];
+    steps.extend((0..20).map(|m| Step::Row(Row::reading(START + m * MINUTE, m as u32, 0, 30.0))));
+    let log = entries(&steps, |_| true);
+    let mut engine = Engine::new(all(), 0, 1);
+    for (applied, entry) in log.iter().enumerate() {
+        let saved = engine.save();
+        let restored = Engine::restore(all(), &saved, 0, 1).expect("what was saved reads");
+        assert_eq!(restored.position(), applied as u64);
+        assert_eq!(restored.log_time(), engine.log_time());
+        apply(&mut engine, std::slice::from_ref(entry));
+    }
+    let mut broken = engine.save();
+    let last = broken.len() - 1;
+    broken[last] ^= 1;
+    assert!(Engine::restore(all(), &broken, 0, 1).is_err(), "a flipped bit is found");
+    assert!(Engine::restore(watched(), &engine.save(), 0, 1).is_err(), "another pack is refused");
+}
+
+#[test]
+fn a_border_is_judged_once_even_when_a_late_row_sets_a_timer_for_the_past() {
+    // An inspection three hours late: the end of its sequence is already past when it comes, exactly on a border.
+    let mut late = Row { kind: Kind::Inspection, ..Row::reading(START - 3 * HOUR, 1, 0, 0.0) };
+    late.word = 0;
+    let at = START + HOUR;
+    let mut steps = vec![Step::Time(START)];
+    steps.extend((0..3).map(|i| Step::Row(Row::reading(START, 10 + i, 0, 20.0))));
+    steps.extend([Step::Time(at), Step::Row(late), Step::Time(at + 4 * MINUTE)]);
+    let (_, seen) = run(&all(), &entries(&steps, |_| true));
+    let mut ids: Vec<&str> = seen.values.iter().map(|v| v.record_id.as_str()).collect();
+    let all = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert!(all > 0);
+    assert_eq!(ids.len(), all, "a value record was made twice");
+}
+
+#[test]
+fn a_stamp_without_news_changes_nothing() {
+    let mut engine = Engine::new(all(), 0, 1);
+    apply(&mut engine, &[Entry::Tick(stamp(START))]);
+    for _ in 0..3 {
+        let seen = apply(&mut engine, &[Entry::Tick(stamp(START)), Entry::Tick(stamp(START - DAY))]);
+        assert!(seen.bytes().is_empty());
+        assert_eq!(engine.log_time(), Some(START));
+    }
+}
