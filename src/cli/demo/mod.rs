@@ -144,15 +144,15 @@ impl Demo {
     fn load(&mut self) -> Result<bool, CliError> {
         let registry: Vec<Record> = self.city.registry().collect();
         let history = self.city.history();
-        // Log time begins with the history: nothing is due while the registry is not whole.
+        // Log time stands still until both are in: nothing is due while the registry is not whole.
         let begin = START - 30 * 60_000;
-        for (what, records, mark) in [("名录 registry", registry, None), ("历史 history", history, Some(begin))] {
+        for (what, records) in [("名录 registry", registry), ("历史 history", history)] {
             for (n, chunk) in records.chunks(CHUNK).enumerate() {
                 if self.over() {
                     return Ok(false);
                 }
                 self.terminal.loading(what, n * CHUNK, records.len());
-                self.step(chunk, mark, START)?;
+                self.step(chunk, begin, START)?;
             }
         }
         self.refresh(START, START);
@@ -175,7 +175,7 @@ impl Demo {
             } else {
                 let records = self.city.next(at + step);
                 // Everything up to `at` has been read; the rows behind the stamp are the next step's.
-                self.step(&records, Some(at), at + step)?;
+                self.step(&records, at, at + step)?;
                 at += step;
                 if due - at > 20 * step {
                     // This machine is slower than the city: the city waits, so that nothing is skipped or piled up.
@@ -197,17 +197,16 @@ impl Demo {
             }
         }
         // What the last step's rows lead to at their own time.
-        self.step(&[], Some(at), at)?;
+        self.step(&[], at, at)?;
         Ok(at)
     }
 
     /// One commit: messages behind a stamp.
-    fn step(&mut self, records: &[Record], mark: Option<Millis>, wall: Millis) -> Result<(), CliError> {
+    fn step(&mut self, records: &[Record], mark: Millis, wall: Millis) -> Result<(), CliError> {
         let taken = self.inlet.take(records, wall, &self.metrics)?;
         self.gauges.taken(&taken);
         self.files.intake(&taken.seen, &taken.dead_letters).map_err(CliError::stage)?;
-        let stamp =
-            Stamp { wall, marks: mark.map(|at| (MARK.to_owned(), at)).into_iter().collect(), blind: Vec::new() };
+        let stamp = Stamp { wall, marks: [(MARK.to_owned(), mark)].into(), blind: Vec::new() };
         let watch = Stopwatch::start();
         let engine = self.run.engine_seconds;
         let step = self.run.commit(&stamp, &taken.rows, &taken.positions).map_err(CliError::stage)?;

@@ -15,7 +15,6 @@ mod random;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use code::uscc;
 pub(crate) use feed::Record;
 pub(crate) use incident::Incident;
 
@@ -90,11 +89,5 @@ impl City {
     #[must_use]
     pub(crate) fn len(&self) -> usize {
         self.objects.all.len()
-    }
-
-    /// A city is never empty.
-    #[must_use]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.objects.all.is_empty()
     }
 }
