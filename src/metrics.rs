@@ -389,6 +389,11 @@ impl Metrics {
         self.rule_keys.set(&[rule], i64::try_from(keys).unwrap_or(i64::MAX));
     }
 
+    /// State of a rule, bytes, where its keys are not counted apart.
+    pub fn rule_state_bytes(&self, rule: &str, bytes: u64) {
+        self.rule_bytes.set(&[rule], i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
     /// New keys were refused for want of memory.
     pub fn refused_keys(&self, rule: &str, n: u64) {
         self.refused_keys.add(&[rule], n);

@@ -35,7 +35,7 @@ impl Default for Limits {
 pub struct Standing {
     /// Least log time of the partitions, if there is one yet.
     pub log_time: Option<Millis>,
-    /// Wall time minus log time (demo: in simulated time), seconds.
+    /// Wall time minus log time (demo: wall time that the city's records wait), seconds.
     pub lag_seconds: f64,
     /// Records read so far.
     pub records: u64,

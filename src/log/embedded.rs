@@ -5,6 +5,7 @@
 //! Not here: reading messages (`input`), files of outcomes (`outcome_files`).
 
 use super::{Activate, Block, Clock, Committed, Entry, Frame, LogError, Stamp, Store, decode, encode};
+use crate::clock::Stopwatch;
 use crate::engine::{Change, Engine, Fates, Outcomes, Program, ProgramError, Signal, Value};
 use crate::intake::{MapError, Options, Router};
 use crate::pack::Pack;
@@ -67,6 +68,8 @@ pub struct Embedded {
     round: i64,
     /// Rows whose object the registry does not know.
     pub unknown_objects: u64,
+    /// Wall time spent in the engines so far, for metrics.
+    pub engine_seconds: f64,
 }
 
 /// `clock: records` runs in rounds of one hour of log time.
@@ -106,6 +109,7 @@ impl Embedded {
             waiting: Vec::new(),
             round: i64::MIN,
             unknown_objects: 0,
+            engine_seconds: 0.0,
             pack,
         };
         let activate = Activate { version: 1, hash: run.pack.hash.clone(), clock: options.clock, raw };
@@ -231,7 +235,9 @@ impl Embedded {
     fn apply(&mut self, partition: u32, entry: &Entry) -> Outcomes {
         let Some(engine) = self.engines.get_mut(partition as usize) else { return Outcomes::default() };
         let end = &mut self.ends[partition as usize];
+        let watch = Stopwatch::start();
         let outcomes = engine.apply(entry, *end);
+        self.engine_seconds += watch.seconds();
         *end += 1;
         outcomes
     }

@@ -32,7 +32,7 @@ fn check(first: &str) -> Option<char> {
 ///
 /// - `serial`: up to 99,999; higher ones begin anew
 #[must_use]
-pub fn uscc(form: &str, region: &str, serial: u32) -> String {
+pub(crate) fn uscc(form: &str, region: &str, serial: u32) -> String {
     let body = format!("MA0{:05}", serial % 100_000);
     let first = format!("{form}{region}{body}{}", body_check(&body));
     let last = check(&first).expect("digits, M, A and X are in the alphabet");

@@ -15,16 +15,16 @@ const DAY: Millis = 24 * HOUR;
 
 /// One message for one source.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
+pub(crate) struct Record {
     /// Kind.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// Name of the source (`rules/sources/<name>.yaml`): `registry`, `iot`, `supervision`, `inspection`, `licensing`
     /// or `feedback`.
-    pub source: &'static str,
+    pub(crate) source: &'static str,
     /// One JSON object, without a line end.
-    pub payload: String,
+    pub(crate) payload: String,
     /// Set when the message is broken on purpose: the reason code that its dead letter should carry.
-    pub fault: Option<&'static str>,
+    pub(crate) fault: Option<&'static str>,
 }
 
 /// A record that has no number yet.

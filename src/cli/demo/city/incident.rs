@@ -12,23 +12,23 @@ const HOUR: Millis = 60 * MINUTE;
 
 /// What should be raised.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Incident {
+pub(crate) struct Incident {
     /// Indicator.
-    pub indicator: &'static str,
+    pub(crate) indicator: &'static str,
     /// Industry.
-    pub industry: &'static str,
+    pub(crate) industry: &'static str,
     /// Object, enterprise or street that the warning is about.
-    pub key: String,
+    pub(crate) key: String,
     /// Its name; empty for a street.
-    pub name: String,
+    pub(crate) name: String,
     /// The highest level it reaches.
-    pub level: Level,
+    pub(crate) level: Level,
     /// Simulated time by which the first change is out.
-    pub raised_by: Millis,
+    pub(crate) raised_by: Millis,
     /// Simulated time by which the highest level is reached.
-    pub level_by: Millis,
+    pub(crate) level_by: Millis,
     /// True when the raise follows from a record; false when it follows from time or a trained model.
-    pub by_record: bool,
+    pub(crate) by_record: bool,
 }
 
 /// The street where it smells of gas.

@@ -15,23 +15,22 @@ mod random;
 #[cfg(test)]
 mod tests;
 
-pub use code::uscc;
-pub use feed::Record;
-pub use incident::Incident;
+pub(crate) use feed::Record;
+pub(crate) use incident::Incident;
 
 use crate::record::{Level, Millis};
 use feed::Feeds;
 use objects::Objects;
 
 /// When the demo begins: Monday 2026-03-02, 08:00 at +08:00.
-pub const START: Millis = 1_772_409_600_000;
+pub(crate) const START: Millis = 1_772_409_600_000;
 
 /// Simulated seconds in a second of wall time: 5 minutes. At this speed the first incident shows within a second, a
 /// working day lasts under two minutes, and about 2,500 records come a second.
-pub const SPEED: u32 = 300;
+pub(crate) const SPEED: u32 = 300;
 
 /// The city.
-pub struct City {
+pub(crate) struct City {
     objects: Objects,
     feeds: Feeds,
 }
@@ -39,14 +38,14 @@ pub struct City {
 impl City {
     /// Builds the city; a few milliseconds.
     #[must_use]
-    pub fn new(seed: u64) -> City {
+    pub(crate) fn new(seed: u64) -> City {
         let objects = Objects::new(seed);
         let feeds = Feeds::new(seed, &objects);
         City { objects, feeds }
     }
 
     /// The registry: one version of every object. Goes in before everything else.
-    pub fn registry(&self) -> impl Iterator<Item = Record> + '_ {
+    pub(crate) fn registry(&self) -> impl Iterator<Item = Record> + '_ {
         self.objects.all.iter().enumerate().map(|(n, object)| object.registry(n))
     }
 
@@ -54,12 +53,12 @@ impl City {
     /// regulator, nine weeks of complaints. In order of event time; `received_at` lies in the half hour before the
     /// start, in the same order.
     #[must_use]
-    pub fn history(&self) -> Vec<Record> {
+    pub(crate) fn history(&self) -> Vec<Record> {
         feed::history(&self.objects)
     }
 
     /// Everything from where it stopped last up to and with `until` (simulated time, milliseconds), in order.
-    pub fn next(&mut self, until: Millis) -> Vec<Record> {
+    pub(crate) fn next(&mut self, until: Millis) -> Vec<Record> {
         self.feeds.next(&self.objects, until)
     }
 
@@ -68,7 +67,7 @@ impl City {
     ///
     /// - `department`: with or without `@region`
     /// - `at`: simulated time at which the department got the warning
-    pub fn answer(
+    pub(crate) fn answer(
         &mut self,
         warning_id: &str,
         department: &str,
@@ -82,19 +81,13 @@ impl City {
 
     /// What the planted incidents should raise, earliest first.
     #[must_use]
-    pub fn incidents(&self) -> Vec<Incident> {
+    pub(crate) fn incidents(&self) -> Vec<Incident> {
         incident::expected(&self.objects)
     }
 
     /// How many objects the registry holds.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.objects.all.len()
-    }
-
-    /// A city is never empty.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.objects.all.is_empty()
     }
 }

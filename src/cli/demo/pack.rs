@@ -1,0 +1,57 @@
+//! The pack that the demo runs: that of the working folder, or the copy inside the binary.
+//!
+//! In: the working folder. Out: a checked pack. Promise: the binary alone is enough for a demo, anywhere.
+//! Not here: what packs are (`pack`).
+
+use crate::cli::{CliError, replay};
+use crate::pack::{Body, Pack};
+use rust_embed::RustEmbed;
+use std::path::Path;
+
+#[derive(RustEmbed)]
+#[folder = "rules/"]
+#[prefix = "rules/"]
+struct Rules;
+
+#[derive(RustEmbed)]
+#[folder = "models/"]
+#[prefix = "models/"]
+struct Models;
+
+/// The pack, and whether it came out of the binary.
+pub(super) fn load() -> Result<(Pack, bool), CliError> {
+    let (rules, models) = (Path::new("rules"), Path::new("models"));
+    if rules.join("sources").is_dir() {
+        return Ok((replay::load(rules, models)?, false));
+    }
+    Pack::read(embedded()).map(|pack| (pack, true)).map_err(|findings| {
+        let first = findings.first().map_or_else(String::new, |f| format!("{}: {}", f.place.file, f.message));
+        CliError::Usage(format!("the rules inside this binary have {} findings, the first: {first}", findings.len()))
+    })
+}
+
+/// The three industries as they stood when the binary was built; tests and examples are no part of a pack.
+fn embedded() -> Body {
+    let mut body = Body::default();
+    for (name, file) in
+        Rules::iter().map(|n| (n.clone(), Rules::get(&n))).chain(Models::iter().map(|n| (n.clone(), Models::get(&n))))
+    {
+        let wanted = name.ends_with(".yaml") && !name.ends_with(".test.yaml") && !name.starts_with("rules/examples/");
+        if let Some(text) = file.filter(|_| wanted).and_then(|f| String::from_utf8(f.data.into_owned()).ok()) {
+            body.files.insert(name.into_owned(), text);
+        }
+    }
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_pack_is_the_one_of_the_repository() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let disk = Body::load(&root.join("rules"), &root.join("models")).expect("the folder can be read");
+        assert_eq!(embedded().files, disk.files);
+    }
+}
