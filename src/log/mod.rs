@@ -13,6 +13,8 @@ mod input;
 pub mod kafka;
 mod merge;
 mod outcome_files;
+mod recover;
+mod retell;
 mod store;
 
 pub use commit::{DeadLetter, EngineCommit, IntakeCommit, LogError, Message, RawPosition, RegistryRow};
@@ -22,4 +24,7 @@ pub use entry::{Activate, Block, Clock, Entry, Frame, Stamp};
 pub use input::{FileInput, InputError, Part};
 pub use merge::{Merge, MergeInput, MergedFrame, Piece, PieceRow};
 pub use outcome_files::OutcomeFiles;
-pub use store::{Committed, Durable, Store};
+pub(crate) use recover::header;
+pub use recover::{Recovered, Unrecoverable, fetch};
+pub use retell::{RetellError, Retold, differences, retell};
+pub use store::{Committed, Durable, Store, read_log};
