@@ -1,4 +1,5 @@
 //! The behaviour of the whole.
 
 mod broker;
+mod cli;
 mod console;
