@@ -44,10 +44,11 @@ struct Run {
 
 impl Run {
     fn new() -> Run {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().expect("a temporary folder");
         let series = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/nab/art_daily_jumpsdown.csv");
-        let series = std::fs::read_to_string(series).unwrap();
-        std::fs::write(dir.path().join("series.csv"), format!("{}\n{BAD_ROW}\n", series.trim_end())).unwrap();
+        let series = std::fs::read_to_string(series).expect("the test's files can be read and written");
+        std::fs::write(dir.path().join("series.csv"), format!("{}\n{BAD_ROW}\n", series.trim_end()))
+            .expect("the test's files can be read and written");
         let run = Run { dir };
         run.replay("series.csv");
         run
@@ -68,22 +69,23 @@ impl Run {
 
     /// The id of the first warning.
     fn id(&self) -> String {
-        let lines = std::fs::read_to_string(self.path("out/warnings.jsonl")).unwrap();
+        let lines =
+            std::fs::read_to_string(self.path("out/warnings.jsonl")).expect("the test's files can be read and written");
         let first = lines.lines().next().expect("the series jumps, so there is a warning");
-        let first: serde_json::Value = serde_json::from_str(first).unwrap();
-        first["id"].as_str().unwrap().to_owned()
+        let first: serde_json::Value = serde_json::from_str(first).expect("lines of warnings are JSON");
+        first["id"].as_str().expect("an id is a text").to_owned()
     }
 }
 
 fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap().path();
-        let target = to.join(entry.file_name().unwrap());
+    std::fs::create_dir_all(to).expect("the test's files can be read and written");
+    for entry in std::fs::read_dir(from).expect("the folder is there") {
+        let entry = entry.expect("the folder can be read").path();
+        let target = to.join(entry.file_name().expect("entries have names"));
         if entry.is_dir() {
             copy(&entry, &target);
         } else {
-            std::fs::copy(&entry, &target).unwrap();
+            std::fs::copy(&entry, &target).expect("the test's files can be read and written");
         }
     }
 }
