@@ -1,39 +1,226 @@
 //! `forewarn dead-letters`: what would not become a record.
+//!
+//! In: the pointers that a run wrote, and the files they point into. Out: counts, one of them as it may be seen, or a new
+//! folder with what they become under the present pack.
 
+use super::replay::{Inputs, judge, load, print_summary};
 use super::{CliError, Where};
-use clap::Subcommand;
+use crate::deliver::read_dead_letter;
+use crate::intake::{Options, Shown, shown};
+use crate::log::{Clock, DeadLetter, Part, Recovered, Unrecoverable, fetch};
+use crate::pack::{Body, Format, Pack};
+use crate::record::Kind;
+use clap::{Args, Subcommand};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeadLettersCommand {
-    /// Counts by source and reason, and the newest ones
+    /// 清单 Counts by source, reason and field, then each of them with its number
     List {
+        /// Which
+        #[command(flatten)]
+        which: Which,
+        /// Show at most so many, the newest
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: usize,
         /// Where they are
         #[command(flatten)]
         at: Where,
     },
-    /// One of them: reason, field, and where the bytes can be fetched again (never the payload)
+    /// 查看 One of them: reason, field, and its bytes fetched again from where they came
+    ///
+    /// The bytes are checked against their SHA-256. Only fields that the source file lists are shown; personal columns are
+    /// left out and free text is masked. Exit code 1 when the file is gone or was changed.
     Show {
         /// Its number in `list`
         #[arg(value_name = "NUMBER")]
-        number: u64,
+        number: usize,
         /// Where they are
         #[command(flatten)]
         at: Where,
     },
-    /// Reads the bytes of the dead letters again and sends them in as new records, after the cause was mended
+    /// 重放 Sends their bytes in again as new records, after the cause was mended
+    ///
+    /// Fetches the bytes of every dead letter that still has them, maps and judges them by the pack of --rules, alone and
+    /// as new records, and writes what comes of it to the folder --to: dead-letters.jsonl, warnings.jsonl, summary.json
+    /// and a log. The folder --out is only read. A message that held several records is sent in whole, once. What
+    /// cannot be fetched (aged out, changed) is counted as unrecoverable. To judge the records together with the rest of
+    /// their history, run `forewarn replay` over the whole history again. Exit code 1 when nothing could be recovered.
     Replay {
-        /// Only this source
-        #[arg(long, value_name = "NAME")]
-        source: Option<String>,
-        /// Only this reason
-        #[arg(long, value_name = "CODE")]
-        reason: Option<String>,
+        /// Which
+        #[command(flatten)]
+        which: Which,
+        /// Folder of the pack
+        #[arg(long, value_name = "DIR", default_value = "rules")]
+        rules: PathBuf,
+        /// Folder of the models
+        #[arg(long, value_name = "DIR", default_value = "models")]
+        models: PathBuf,
+        /// Folder for what comes of them; a new one, or one that an earlier replay wrote
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
         /// Where they are
         #[command(flatten)]
         at: Where,
     },
 }
 
-pub(crate) fn run(_command: &DeadLettersCommand) -> Result<u8, CliError> {
-    Err(CliError::NotBuilt("dead-letters"))
+/// A choice among dead letters.
+#[derive(Debug, Args)]
+pub(crate) struct Which {
+    /// Only this source
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// Only this reason
+    #[arg(long, value_name = "CODE")]
+    reason: Option<String>,
+}
+
+impl Which {
+    fn takes(&self, letter: &DeadLetter) -> bool {
+        self.source.as_ref().is_none_or(|s| *s == letter.source)
+            && self.reason.as_ref().is_none_or(|r| *r == letter.reason)
+    }
+}
+
+pub(crate) fn run(command: &DeadLettersCommand) -> Result<u8, CliError> {
+    match command {
+        DeadLettersCommand::List { which, limit, at } => {
+            list(&read(at.folder("dead-letters")?)?, which, *limit);
+            Ok(0)
+        }
+        DeadLettersCommand::Show { number, at } => {
+            let out = at.folder("dead-letters")?;
+            let letters = read(out)?;
+            let letter = number.checked_sub(1).and_then(|n| letters.get(n)).ok_or_else(|| {
+                CliError::Usage(format!("no dead letter {number}; `list` has the numbers 1 to {}", letters.len()))
+            })?;
+            Ok(show(*number, letter, out))
+        }
+        DeadLettersCommand::Replay { which, rules, models, to, at } => {
+            let out = at.folder("dead-letters")?;
+            let to = to.as_deref().ok_or_else(|| {
+                CliError::Usage("dead-letters replay needs --to DIR, the folder for what comes of them".to_owned())
+            })?;
+            if same(out, to) {
+                return Err(CliError::Usage("--to must be another folder than --out, which is kept".to_owned()));
+            }
+            let mut letters = read(out)?;
+            letters.retain(|l| which.takes(l));
+            again(&letters, &load(rules, models)?, to)
+        }
+    }
+}
+
+fn same(a: &Path, b: &Path) -> bool {
+    match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => a == b,
+    }
+}
+
+fn read(out: &Path) -> Result<Vec<DeadLetter>, CliError> {
+    let path = out.join("dead-letters.jsonl");
+    let text = std::fs::read_to_string(&path).map_err(|source| CliError::File { action: "read", path, source })?;
+    text.lines().map(|line| read_dead_letter(line).map_err(CliError::stage)).collect()
+}
+
+fn list(letters: &[DeadLetter], which: &Which, limit: usize) {
+    let chosen: Vec<(usize, &DeadLetter)> =
+        letters.iter().enumerate().filter(|(_, l)| which.takes(l)).map(|(i, l)| (i + 1, l)).collect();
+    let mut counts: BTreeMap<(&str, &str, &str), u64> = BTreeMap::new();
+    for (_, l) in &chosen {
+        *counts.entry((&l.source, &l.reason, l.field.as_deref().unwrap_or("-"))).or_default() += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+    println!("死信 dead letters: {} of {}", chosen.len(), letters.len());
+    if !counts.is_empty() {
+        println!("\n{:>8}  {:<24}{:<14}field", "count", "source", "reason");
+    }
+    for ((source, reason, field), n) in counts {
+        println!("{n:>8}  {source:<24}{reason:<14}{field}");
+    }
+    let newest = chosen.len().saturating_sub(limit);
+    if chosen.len() > newest {
+        println!("\n{:>8}  {:<24}{:<14}{:<20}where", "number", "source", "reason", "field");
+    }
+    for (number, l) in chosen.iter().skip(newest) {
+        let field = l.field.as_deref().unwrap_or("-");
+        println!("{number:>8}  {:<24}{:<14}{field:<20}{} at {}", l.source, l.reason, l.origin, l.offset);
+    }
+}
+
+fn show(number: usize, letter: &DeadLetter, out: &Path) -> u8 {
+    println!("死信 dead letter {number}");
+    println!("  原因 reason   {} {}", letter.reason, letter.field.as_deref().unwrap_or_default());
+    println!("  说明 detail   {}", letter.detail);
+    println!("  来源 source   {} ({}), raw {}", letter.source, letter.kind, letter.raw);
+    println!("  位置 where    {} at {}, row {}, {} bytes", letter.origin, letter.offset, letter.row, letter.length);
+    println!("  sha256        {}", letter.sha256);
+    let bytes = match fetch(letter) {
+        Ok(bytes) => bytes,
+        Err(e) => {
+            println!("  不可恢复 unrecoverable: {e}{}", cause(&e));
+            return 1;
+        }
+    };
+    println!("  内容 content  the bytes have this SHA-256");
+    let pack = pack_beside(out);
+    let kind = crate::intake::kind_of(&bytes).or_else(|| Kind::from_word(&letter.kind));
+    let source = pack.as_ref().and_then(|p| {
+        p.sources.get(&letter.source).or_else(|| p.sources.values().find(|s| s.envelope && Some(s.kind) == kind))
+    });
+    let header = source.filter(|s| s.format == Format::Csv).and_then(|_| crate::log::header(&letter.origin).ok());
+    match shown(&bytes, source, header.as_deref()) {
+        Shown::Fields(fields) => fields.iter().for_each(|(name, value)| println!("    {name:<28} {value}")),
+        Shown::Text(text) => println!("    {text}"),
+        Shown::Hidden => {
+            println!("    (无法拆分且可能含个人信息 cannot be taken apart and may hold personal data; not shown)")
+        }
+    }
+    0
+}
+
+fn cause(e: &Unrecoverable) -> String {
+    std::error::Error::source(e).map_or_else(String::new, |s| format!(": {s}"))
+}
+
+/// The pack that lies beside the log, if there is one that this build accepts.
+fn pack_beside(out: &Path) -> Option<Pack> {
+    let mut bodies: Vec<PathBuf> =
+        std::fs::read_dir(out.join("log")).ok()?.filter_map(Result::ok).map(|e| e.path()).collect();
+    bodies.retain(|p| p.extension().is_some_and(|e| e == "json"));
+    bodies.sort();
+    let body: Body = serde_json::from_str(&std::fs::read_to_string(bodies.last()?).ok()?).ok()?;
+    Pack::read(body).ok()
+}
+
+fn again(letters: &[DeadLetter], pack: &Pack, to: &Path) -> Result<u8, CliError> {
+    let options = Options { partitions: 1, clock: Clock::Records, secret: super::replay::SECRET.to_vec() };
+    let mut lost = 0;
+    let mut messages = 0;
+    let mut parts: Vec<Inputs> = Vec::new();
+    for part in [Part::Registry, Part::Rest] {
+        let (inputs, gone) = Recovered::inputs(pack, letters, part, &options).map_err(CliError::stage)?;
+        for (letter, e) in &gone {
+            eprintln!("不可恢复 unrecoverable {} at {}: {e}", letter.origin, letter.offset);
+        }
+        lost += gone.len();
+        messages += inputs.iter().map(Recovered::messages).sum::<usize>();
+        parts.push(inputs.into_iter().map(|i| Box::new(i) as _).collect());
+    }
+    println!(
+        "死信 dead letters: {}; 重放 sent in again: {messages} messages; 不可恢复 unrecoverable: {lost}",
+        letters.len()
+    );
+    if messages == 0 {
+        return Ok(u8::from(!letters.is_empty()));
+    }
+    let rest = parts.pop().unwrap_or_default();
+    let registry = parts.pop().unwrap_or_default();
+    let summary = judge(std::sync::Arc::new(pack.clone()), registry, rest, &options, to)?;
+    print_summary(&summary, to);
+    Ok(0)
 }

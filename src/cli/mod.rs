@@ -70,9 +70,20 @@ pub(crate) struct Where {
     /// Folder that `demo`, `replay` or an embedded `run` wrote
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Settings file of a system over Kafka
+    /// Settings file of a system over Kafka (not yet)
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+impl Where {
+    /// The folder; a system over Kafka is for later.
+    pub(crate) fn folder(&self, command: &str) -> Result<&std::path::Path, CliError> {
+        self.out.as_deref().ok_or_else(|| {
+            CliError::Usage(format!(
+                "`{command}` reads a folder (--out DIR) in this version; reading a system over Kafka (--config) comes later"
+            ))
+        })
+    }
 }
 
 /// Why a command could not do its work.
@@ -167,7 +178,8 @@ mod tests {
             "topics check --config f.yaml",
             "dead-letters list --out out",
             "dead-letters show 3 --config f.yaml",
-            "dead-letters replay --config f.yaml",
+            "dead-letters list --out out --source iot --reason range --limit 5",
+            "dead-letters replay --out out --to new --rules rules --models models --reason enum",
             "schema rule",
         ] {
             let words = std::iter::once("forewarn").chain(line.split(' '));

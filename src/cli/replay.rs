@@ -31,22 +31,35 @@ pub(crate) struct ReplayArgs {
 }
 
 /// The secret of a replay: outcomes stay in one folder, so that hashes need only be the same from run to run.
-const SECRET: &[u8] = b"replay";
+pub(crate) const SECRET: &[u8] = b"replay";
 
 pub(crate) fn run(args: &ReplayArgs) -> Result<u8, CliError> {
-    let watch = Stopwatch::start();
     let pack = Arc::new(load(&args.rules, &args.models)?);
-    let log = args.out.join("log");
-    for old in [&log, &args.out.join("summary.json")] {
-        remove(old)?;
-    }
     let options = Options { partitions: 1, clock: Clock::Records, secret: SECRET.to_vec() };
     let (registry, rest) = inputs(&pack, &args.records, &options)?;
+    let summary = judge(pack, registry, rest, &options, &args.out)?;
+    print_summary(&summary, &args.out);
+    Ok(0)
+}
+
+/// Judges inputs from an empty log on, and writes log and outcomes to a folder; those of an earlier run are replaced.
+pub(crate) fn judge(
+    pack: Arc<Pack>,
+    registry: Inputs,
+    rest: Inputs,
+    options: &Options,
+    out: &Path,
+) -> Result<Summary, CliError> {
+    let watch = Stopwatch::start();
+    let log = out.join("log");
+    for old in [&log, &out.join("summary.json")] {
+        remove(old)?;
+    }
     let store = Store::open(&log, Durable::AtEnd).map_err(CliError::stage)?;
-    write_body(&args.out, &pack)?;
-    let mut run = Embedded::new(pack.clone(), &options, vec!["replay/0".to_owned()], store).map_err(CliError::stage)?;
+    write_body(out, &pack)?;
+    let mut run = Embedded::new(pack.clone(), options, vec!["replay/0".to_owned()], store).map_err(CliError::stage)?;
     let head = PackRef { version: 1, hash: pack.hash.clone() };
-    let mut files = OutcomeFiles::open(&args.out, Lengths::default(), head).map_err(CliError::stage)?;
+    let mut files = OutcomeFiles::open(out, Lengths::default(), head).map_err(CliError::stage)?;
     let bar = ProgressBar::new_spinner().with_style(
         ProgressStyle::with_template("{spinner} {pos} records {per_sec} log time {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_spinner()),
@@ -71,8 +84,7 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<u8, CliError> {
     bar.finish_and_clear();
     let summary = files.finish(&run, watch.seconds()).map_err(CliError::stage)?;
     summary.check().map_err(CliError::stage)?;
-    print_summary(summary, &args.out);
-    Ok(0)
+    Ok(summary.clone())
 }
 
 fn stamp(at: i64, timed: bool) -> Stamp {
@@ -80,7 +92,7 @@ fn stamp(at: i64, timed: bool) -> Stamp {
     Stamp { wall: at, marks, blind: Vec::new() }
 }
 
-type Inputs = Vec<Box<dyn MergeInput>>;
+pub(crate) type Inputs = Vec<Box<dyn MergeInput>>;
 
 /// The inputs: those of registry records, which are loaded whole first, and the others.
 fn inputs(pack: &Pack, records: &[String], options: &Options) -> Result<(Inputs, Inputs), CliError> {

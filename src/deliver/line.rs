@@ -6,7 +6,7 @@ use crate::engine::{Signal, Subject, Value};
 use crate::log::DeadLetter;
 use crate::record::Level;
 use crate::response::{Time, Warning};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A change as the monitoring centre sees it.
 #[must_use]
@@ -103,5 +103,42 @@ pub fn dead_letter_line(letter: &DeadLetter) -> String {
         length: letter.length,
         sha256: &letter.sha256,
         at: Time::new(letter.at),
+    })
+}
+
+/// A line of `dead-letters.jsonl` read again.
+///
+/// # Errors
+/// When it is no such line.
+pub fn read_dead_letter(line: &str) -> Result<DeadLetter, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Line {
+        reason: String,
+        field: Option<String>,
+        detail: String,
+        kind: String,
+        source: String,
+        raw: String,
+        origin: String,
+        offset: i64,
+        row: u32,
+        length: u64,
+        sha256: String,
+        at: Time,
+    }
+    let l: Line = serde_json::from_str(line)?;
+    Ok(DeadLetter {
+        reason: l.reason,
+        field: l.field,
+        detail: l.detail,
+        kind: l.kind,
+        source: l.source,
+        raw: l.raw,
+        origin: l.origin,
+        offset: l.offset,
+        row: l.row,
+        length: l.length,
+        sha256: l.sha256,
+        at: l.at.millis(),
     })
 }

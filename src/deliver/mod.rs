@@ -16,7 +16,7 @@ mod topics;
 mod tests;
 
 pub use audience::{for_audience, for_centre};
-pub use line::{dead_letter_line, signal_line, value_line, warning_line};
+pub use line::{dead_letter_line, read_dead_letter, signal_line, value_line, warning_line};
 pub use message::{MESSAGE_BYTES_MAX, dead_letter_message, messages};
 pub use summary::{Counts, Fate, LogTimes, Records, ShadowSummary, Summary, SummaryError, WarningSummary};
 pub use topics::{

@@ -835,7 +835,7 @@ impl Mapping {
 }
 
 /// Bytes as text in a charset, strictly: one wrong byte and there is no text.
-fn decode_text(bytes: &[u8], charset: Charset) -> Option<Cow<'_, str>> {
+pub(super) fn decode_text(bytes: &[u8], charset: Charset) -> Option<Cow<'_, str>> {
     match charset {
         Charset::Utf8 => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
         Charset::Gbk => encoding_rs::GBK.decode_without_bom_handling_and_without_replacement(bytes),

@@ -14,6 +14,7 @@ mod mapper;
 mod mask;
 mod registry;
 mod route;
+mod shown;
 mod text;
 mod validate;
 
@@ -23,3 +24,4 @@ mod tests;
 pub use mapper::{MapError, Mapped, Mapper, Message, Options, kind_of, row_schema};
 pub use registry::Registry;
 pub use route::{Routed, Router, block_schema};
+pub use shown::{Shown, shown};

@@ -262,6 +262,31 @@ fn form_of(path: &Path) -> Form {
     if name.ends_with(".json") { Form::Whole } else { Form::Lines }
 }
 
+/// Takes what the mappers made into a piece: rows in the order of their offsets, dead letters, counts.
+pub(super) fn gather(mappers: &mut BTreeMap<Kind, Mapper>, piece: &mut Piece) {
+    let mut order = Vec::new();
+    for (kind, mapper) in mappers {
+        let mapped = mapper.take();
+        // What could not be split counts as of kind unknown, as its dead letter says.
+        let split = mapped.dead_letters.iter().filter(|d| d.kind != kind.word()).count() as u64;
+        *piece.seen.entry(kind.word().to_owned()).or_default() += mapped.seen - split;
+        if split > 0 {
+            *piece.seen.entry("unknown".to_owned()).or_default() += split;
+        }
+        piece.dead_letters.extend(mapped.dead_letters);
+        let offsets = mapped.rows.column_by_name(Block::OFFSET).and_then(|c| c.as_primitive_opt::<Int64Type>());
+        let batch = piece.batches.len();
+        for (row, at) in mapped.merge_time.iter().enumerate() {
+            let offset = offsets.map_or(0, |o| o.value(row));
+            order.push((offset, PieceRow { at: *at, batch, row }));
+        }
+        piece.batches.push((mapped.source.clone(), mapped.rows));
+    }
+    piece.seen.retain(|_, n| *n > 0);
+    order.sort_by_key(|(offset, row)| (*offset, row.batch, row.row));
+    piece.rows = order.into_iter().map(|(_, row)| row).collect();
+}
+
 impl MergeInput for FileInput {
     fn next(&mut self) -> Result<Option<Piece>, InputError> {
         if self.ended && self.buffer.is_empty() {
@@ -280,27 +305,7 @@ impl MergeInput for FileInput {
         if !piece.dead_letters.is_empty() {
             piece.seen.insert("unknown".to_owned(), piece.dead_letters.len() as u64);
         }
-        let mut order = Vec::new();
-        for (kind, mapper) in &mut self.mappers {
-            let mapped = mapper.take();
-            // What could not be split counts as of kind unknown, as its dead letter says.
-            let split = mapped.dead_letters.iter().filter(|d| d.kind != kind.word()).count() as u64;
-            *piece.seen.entry(kind.word().to_owned()).or_default() += mapped.seen - split;
-            if split > 0 {
-                *piece.seen.entry("unknown".to_owned()).or_default() += split;
-            }
-            piece.dead_letters.extend(mapped.dead_letters);
-            let offsets = mapped.rows.column_by_name(Block::OFFSET).and_then(|c| c.as_primitive_opt::<Int64Type>());
-            let batch = piece.batches.len();
-            for (row, at) in mapped.merge_time.iter().enumerate() {
-                let offset = offsets.map_or(0, |o| o.value(row));
-                order.push((offset, PieceRow { at: *at, batch, row }));
-            }
-            piece.batches.push((mapped.source.clone(), mapped.rows));
-        }
-        piece.seen.retain(|_, n| *n > 0);
-        order.sort_by_key(|(offset, row)| (*offset, row.batch, row.row));
-        piece.rows = order.into_iter().map(|(_, row)| row).collect();
+        gather(&mut self.mappers, &mut piece);
         piece.position = (self.raw.to_string(), self.at);
         Ok(Some(piece))
     }

@@ -13,6 +13,8 @@ mod input;
 pub mod kafka;
 mod merge;
 mod outcome_files;
+mod recover;
+mod retell;
 mod rule_test;
 mod store;
 
@@ -23,5 +25,8 @@ pub use entry::{Activate, Block, Clock, Entry, Frame, Stamp};
 pub use input::{FileInput, InputError, Part};
 pub use merge::{Merge, MergeInput, MergedFrame, Piece, PieceRow};
 pub use outcome_files::OutcomeFiles;
+pub(crate) use recover::header;
+pub use recover::{Recovered, Unrecoverable, fetch};
+pub use retell::{RetellError, Retold, differences, retell};
 pub use rule_test::{Delivery, RuleTestError, RuleTests, Verdict};
-pub use store::{Committed, Durable, Store};
+pub use store::{Committed, Durable, Store, read_log};

@@ -217,6 +217,25 @@ impl Files {
     }
 }
 
+/// Gives every committed entry of a folder with its partition, in order, and changes nothing: a run may still write it.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn read_log(dir: &Path, mut each: impl FnMut(u32, &[u8])) -> Result<(), LogError> {
+    let all = segments(dir)?;
+    let mut end = (0, 0);
+    scan(dir, &all, |partition, _, place| {
+        if partition == COMMIT {
+            end = place;
+        }
+    })?;
+    scan(dir, &all, |partition, bytes, place| {
+        if partition != COMMIT && place <= end {
+            each(partition, bytes);
+        }
+    })
+}
+
 /// Gives every whole record with the place behind it; stops at the first that is cut or damaged.
 fn scan(dir: &Path, all: &[u32], mut each: impl FnMut(u32, &[u8], (u32, u64))) -> Result<(), LogError> {
     for segment in all {
@@ -283,6 +302,25 @@ mod tests {
             assert_eq!(all(&store), [(0, b"first".to_vec()), (2, b"third".to_vec())]);
             assert_eq!(*store.committed(), at(3));
         }
+    }
+
+    #[test]
+    fn a_reader_sees_whole_commits_only_and_cuts_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(dir.path(), Durable::Yes).unwrap();
+        store.commit(&[(0, b"first".to_vec())], at(1)).unwrap();
+        let path = segment_path(dir.path(), 1);
+        let first = std::fs::metadata(&path).unwrap().len();
+        store.commit(&[(1, b"second".to_vec())], at(2)).unwrap();
+        drop(store);
+        // The entry of the second commit is whole, its commit record is not.
+        let bytes = std::fs::read(&path).unwrap();
+        let length = first as usize + HEAD + b"second".len() + 3;
+        std::fs::write(&path, &bytes[..length]).unwrap();
+        let mut seen = Vec::new();
+        read_log(dir.path(), |p, b| seen.push((p, b.to_vec()))).unwrap();
+        assert_eq!(seen, [(0, b"first".to_vec())]);
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), length as u64);
     }
 
     #[test]
