@@ -71,12 +71,6 @@ impl<'a> Batch<'a> {
         column.is_valid(row).then(|| column.value(row))
     }
 
-    pub(crate) fn number(&self, name: &str, row: usize) -> Option<f64> {
-        let column = self.block.rows.column_by_name(name)?;
-        let column = column.as_any().downcast_ref::<Float64Array>()?;
-        column.is_valid(row).then(|| column.value(row))
-    }
-
     /// True when the view has lookup columns that were not given yet.
     pub(crate) fn wants_lookups(&self, view: usize) -> bool {
         self.views[view].is_none() && !self.program.views[view].lookups.is_empty()

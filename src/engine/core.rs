@@ -149,7 +149,7 @@ impl Engine {
             self.stamp(stamp, position);
         }
         for block in &frame.blocks {
-            self.block(block, position);
+            self.block(block);
         }
     }
 
@@ -328,7 +328,7 @@ impl Engine {
     }
 
     /// One block of rows.
-    fn block(&mut self, block: &Block, position: u64) {
+    fn block(&mut self, block: &Block) {
         // A registry row says who a key is: of two rows of one key, the first is judged by what it says itself.
         if block.kind == Kind::Registry {
             for rows in runs_of_keys(&block.rows) {
@@ -347,10 +347,10 @@ impl Engine {
         if let Some(space) = program.spaces.iter().position(|s| *s == block.space) {
             self.know(&mut batch);
             if block.kind == Kind::Signal {
-                self.hear(&batch, space, position);
+                self.hear(&batch, space);
             }
             self.lookups(&mut batch, space);
-            let touched = self.measures(&mut batch, space, position);
+            let touched = self.measures(&mut batch, space);
             self.mark_beyond(&batch, &touched);
             for (i, node) in program.nodes.iter().enumerate() {
                 if node.space != space || matches!(node.kind, Kinded::Measure { .. } | Kinded::Lookup { .. }) {
@@ -359,7 +359,7 @@ impl Engine {
                 let inputs: Vec<usize> =
                     (0..node.inputs.len()).filter(|number| batch.is_of(&node.inputs[*number].source)).collect();
                 if !inputs.is_empty() {
-                    self.method_rows(&mut batch, i, &inputs, position);
+                    self.method_rows(&mut batch, i, &inputs);
                 }
             }
         }
@@ -533,7 +533,7 @@ impl Engine {
     }
 
     /// Signals of other indicators arrive: remembers them and judges those who listen.
-    fn hear(&mut self, batch: &Batch<'_>, space: usize, position: u64) {
+    fn hear(&mut self, batch: &Batch<'_>, space: usize) {
         let program = self.program.clone();
         for row in 0..batch.len() {
             let (true, Some(indicator), Some(sender)) =
@@ -568,7 +568,7 @@ impl Engine {
                     let len = self.set_len(node.set);
                     self.state.nodes[i].reserve(node, len);
                     for key in keys {
-                        self.judge_again(i, key, batch.time(row), false, position);
+                        self.judge_again(i, key, batch.time(row), false);
                     }
                 }
             }

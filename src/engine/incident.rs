@@ -39,7 +39,6 @@ pub(crate) struct Judged<'a> {
     pub(crate) done: bool,
     pub(crate) quantities: &'a [Option<f64>],
     pub(crate) row: Option<(&'a Batch<'a>, usize)>,
-    pub(crate) position: u64,
     /// Why, when no row did it: `due <kind> <time>` or `roster <time>`.
     pub(crate) timer: Option<String>,
     pub(crate) partial: bool,
@@ -258,7 +257,6 @@ impl Engine {
             done: false,
             quantities: &quantities,
             row: None,
-            position: self.state.position,
             timer: None,
             partial: false,
         };

@@ -44,12 +44,6 @@ impl KeyTable {
         id
     }
 
-    /// The number of a text, if it has one.
-    pub(crate) fn find(&self, text: &str) -> Option<u32> {
-        let hash = xxh3_64(text.as_bytes());
-        self.index.find(hash, |id| self.texts[*id as usize].as_deref() == Some(text)).copied()
-    }
-
     /// The text of a number in use.
     pub(crate) fn text(&self, id: u32) -> &str {
         self.texts.get(id as usize).and_then(|t| t.as_deref()).unwrap_or("")
@@ -106,11 +100,10 @@ mod tests {
         let b = keys.intern("b");
         assert_eq!(keys.intern("a"), a);
         keys.free(a);
-        assert_eq!(keys.find("a"), None);
         assert_eq!(keys.intern("c"), a);
         assert_eq!(keys.text(b), "b");
         assert_eq!(keys.used(), 2);
         keys.rebuild();
-        assert_eq!(keys.find("c"), Some(a));
+        assert_eq!(keys.intern("c"), a);
     }
 }

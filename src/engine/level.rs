@@ -199,11 +199,6 @@ impl Ladder {
         all.dedup();
         all
     }
-
-    /// True when no level is given.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.rungs.is_empty()
-    }
 }
 
 /// What a compile of levels needs to know and collects.

@@ -2,18 +2,18 @@
 //!
 //! A change is accepted with `INSTA_UPDATE=always cargo test --test it examples`, after reading the difference.
 
-use assert_cmd::Command;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
+use std::process::Command;
 
 /// Replays records into a folder and gives the changes of warnings and the summary.
 fn replay(pack: &str, records: &[&str]) -> (Vec<Value>, Value) {
     let out = tempfile::tempdir().unwrap();
-    let mut command = Command::cargo_bin("forewarn").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_forewarn"));
     command.args(["replay", "--rules", pack, "--out"]).arg(out.path()).arg("--records").args(records);
-    command.assert().success();
+    assert!(command.status().unwrap().success());
     let warnings = std::fs::read_to_string(out.path().join("warnings.jsonl")).unwrap();
     let summary = std::fs::read_to_string(out.path().join("summary.json")).unwrap();
     (warnings.lines().map(|l| serde_json::from_str(l).unwrap()).collect(), serde_json::from_str(&summary).unwrap())

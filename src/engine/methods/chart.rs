@@ -8,7 +8,7 @@ use super::Known;
 use crate::record::Millis;
 
 impl Engine {
-    pub(super) fn chart_rows(&mut self, batch: &mut Batch<'_>, node: usize, position: u64) {
+    pub(super) fn chart_rows(&mut self, batch: &mut Batch<'_>, node: usize) {
         let program = self.program.clone();
         let n = &program.nodes[node];
         let Kinded::Chart { value, relearn, chart } = &n.kind else { return };
@@ -54,7 +54,7 @@ impl Engine {
             let quantities = scores[k].map(|q| (!q.is_nan()).then_some(q));
             self.remember(node, key, &noted, row);
             let known = Known { quantities: &quantities, border: true, partial, ..Known::default() };
-            self.judge(node, key, at, &known, Some((batch, row)), position);
+            self.judge(node, key, at, &known, Some((batch, row)));
         }
     }
 }

@@ -11,7 +11,7 @@ use arrow::array::Array;
 use std::sync::Arc;
 
 impl Engine {
-    pub(super) fn deadline_rows(&mut self, batch: &mut Batch<'_>, node: usize, inputs: &[usize], position: u64) {
+    pub(super) fn deadline_rows(&mut self, batch: &mut Batch<'_>, node: usize, inputs: &[usize]) {
         let program = self.program.clone();
         let n = &program.nodes[node];
         let Kinded::Deadline { due, at_once, replace, item, .. } = &n.kind else { return };
@@ -67,7 +67,7 @@ impl Engine {
                 }
                 if due.is_none() {
                     opener.remove(&key);
-                    self.done(node, key, at, batch, row, position);
+                    self.done(node, key, at, batch, row);
                     continue;
                 }
                 self.schedule_deadline(node, key);
@@ -77,7 +77,7 @@ impl Engine {
                 let moved = held.open && held.at != all_at(self, node, k);
                 let known =
                     Known { quantities: &quantities, elapsed, at_once: level, border: moved, ..Known::default() };
-                self.judge(node, key, at, &known, Some((batch, row)), position);
+                self.judge(node, key, at, &known, Some((batch, row)));
             } else {
                 let MethodState::Deadline { due: all, opener } = &mut self.state.nodes[node].method else { continue };
                 if at < all[k].newest && (all[k].open || !forgotten(all[k].newest, self.state.log_time)) {
@@ -89,15 +89,15 @@ impl Engine {
                 }
                 all[k].open = false;
                 opener.remove(&key);
-                self.done(node, key, at, batch, row, position);
+                self.done(node, key, at, batch, row);
             }
         }
     }
 
     /// The item is no longer due.
-    fn done(&mut self, node: usize, key: u32, at: Millis, batch: &Batch<'_>, row: usize, position: u64) {
+    fn done(&mut self, node: usize, key: u32, at: Millis, batch: &Batch<'_>, row: usize) {
         let known = Known { quantities: &[None], done: true, border: true, ..Known::default() };
-        self.judge(node, key, at, &known, Some((batch, row)), position);
+        self.judge(node, key, at, &known, Some((batch, row)));
     }
 
     fn schedule_deadline(&mut self, node: usize, key: u32) {
@@ -111,7 +111,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn deadline_timer(&mut self, node: usize, key: u32, due: Millis, position: u64) {
+    pub(super) fn deadline_timer(&mut self, node: usize, key: u32, due: Millis) {
         if let Some(elapsed) = self.deadline_elapsed(node, key as usize, due) {
             let quantities = [Some(days(elapsed))];
             let known = Known {
@@ -120,7 +120,7 @@ impl Engine {
                 timer: Some(format!("due deadline {due}")),
                 ..Known::default()
             };
-            self.judge(node, key, due, &known, None, position);
+            self.judge(node, key, due, &known, None);
             self.schedule_deadline(node, key);
         }
     }

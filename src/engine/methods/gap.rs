@@ -11,7 +11,7 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::Date32Type;
 
 impl Engine {
-    pub(super) fn gap_rows(&mut self, batch: &mut Batch<'_>, node: usize, inputs: &[usize], position: u64) {
+    pub(super) fn gap_rows(&mut self, batch: &mut Batch<'_>, node: usize, inputs: &[usize]) {
         let program = self.program.clone();
         let n = &program.nodes[node];
         let mut read = Vec::new();
@@ -54,7 +54,7 @@ impl Engine {
                     }
                     self.remember(node, key, &noted, row);
                     if self.state.nodes[node].standing.level[k] > 0 {
-                        self.gap_over(node, key, at, batch, row, position);
+                        self.gap_over(node, key, at, batch, row);
                     }
                 }
                 Role::Stop => {
@@ -62,7 +62,7 @@ impl Engine {
                         stopped[k] = true;
                     }
                     if self.state.nodes[node].standing.level[k] > 0 {
-                        self.gap_over(node, key, at, batch, row, position);
+                        self.gap_over(node, key, at, batch, row);
                     }
                 }
                 Role::Roster => {
@@ -88,7 +88,7 @@ impl Engine {
                     } else {
                         roster[k] = Millis::MIN;
                         if !active && self.state.nodes[node].standing.level[k] > 0 {
-                            self.gap_over(node, key, at, batch, row, position);
+                            self.gap_over(node, key, at, batch, row);
                         }
                     }
                 }
@@ -98,7 +98,7 @@ impl Engine {
     }
 
     /// Data is back, or no longer expected.
-    fn gap_over(&mut self, node: usize, key: u32, at: Millis, batch: &Batch<'_>, row: usize, position: u64) {
+    fn gap_over(&mut self, node: usize, key: u32, at: Millis, batch: &Batch<'_>, row: usize) {
         let elapsed = self.gap_elapsed(node, key as usize, self.state.log_time.max(at));
         let Kinded::Gap { offsets, .. } = &self.program.clone().nodes[node].kind else { return };
         // An old record that came late does not end a gap that is still too long.
@@ -108,7 +108,7 @@ impl Engine {
             return;
         }
         let known = Known { quantities: &[None], done: true, border: true, ..Known::default() };
-        self.judge(node, key, at, &known, Some((batch, row)), position);
+        self.judge(node, key, at, &known, Some((batch, row)));
     }
 
     fn schedule_gap(&mut self, node: usize, key: u32) {
@@ -132,7 +132,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn gap_timer(&mut self, node: usize, key: u32, due: Millis, position: u64) {
+    pub(super) fn gap_timer(&mut self, node: usize, key: u32, due: Millis) {
         let program = self.program.clone();
         let n = &program.nodes[node];
         let Kinded::Gap { offsets, .. } = &n.kind else { return };
@@ -149,7 +149,7 @@ impl Engine {
             let timer = if never { format!("roster {from}") } else { format!("due gap {due}") };
             let known =
                 Known { quantities: &quantities, elapsed: Some(elapsed), timer: Some(timer), ..Known::default() };
-            self.judge(node, key, due, &known, None, position);
+            self.judge(node, key, due, &known, None);
         }
         // The next level, if the gap goes on.
         let now = self.state.log_time.max(due);

@@ -19,7 +19,7 @@ use xxhash_rust::xxh3::xxh3_64;
 impl Engine {
     /// Updates every measure that reads this batch, then judges every indicator over them.
     /// Returns per row: how many windows were offered it, how many counted it.
-    pub(in super::super) fn measures(&mut self, batch: &mut Batch<'_>, space: usize, position: u64) -> Vec<(u32, u32)> {
+    pub(in super::super) fn measures(&mut self, batch: &mut Batch<'_>, space: usize) -> Vec<(u32, u32)> {
         let program = self.program.clone();
         let mut touched = vec![(0, 0); batch.len()];
         let mut after: Vec<Option<Vec<f64>>> = vec![None; program.measures.len()];
@@ -32,7 +32,7 @@ impl Engine {
             if let Kinded::Measure { measures, .. } = &node.kind
                 && measures.first().is_some_and(|m| after[*m].is_some())
             {
-                self.judge_measure(batch, i, &after, position);
+                self.judge_measure(batch, i, &after);
             }
         }
         for (window, _) in self.state.windows.iter_mut().zip(&after).filter(|(_, after)| after.is_some()) {
@@ -94,7 +94,7 @@ impl Engine {
         out
     }
 
-    fn judge_measure(&mut self, batch: &mut Batch<'_>, node: usize, after: &[Option<Vec<f64>>], position: u64) {
+    fn judge_measure(&mut self, batch: &mut Batch<'_>, node: usize, after: &[Option<Vec<f64>>]) {
         let program = self.program.clone();
         let n = &program.nodes[node];
         let Kinded::Measure { measures, value, value_measure, schema } = &n.kind else { return };
@@ -148,7 +148,7 @@ impl Engine {
                 *q = (!column[row].is_nan()).then_some(column[row]);
             }
             let known = Known { quantities: &quantities, ..Known::default() };
-            self.judge(node, key, batch.time(row), &known, Some((batch, row)), position);
+            self.judge(node, key, batch.time(row), &known, Some((batch, row)));
         }
         self.state.nodes[node].nulls += nulls;
     }
@@ -198,7 +198,6 @@ impl Engine {
                     }
                 }
             }
-            let position = self.state.position.saturating_sub(1);
             for (i, node) in program.nodes.iter().enumerate() {
                 let Kinded::Measure { measures, .. } = &node.kind else { continue };
                 if !measures.iter().any(|m| at_border[*m]) {
@@ -207,7 +206,7 @@ impl Engine {
                 let mut keys: BTreeSet<u32> = self.state.nodes[i].busy.clone();
                 keys.extend(measures.iter().flat_map(|m| changed[*m].iter().copied()));
                 for key in self.in_text_order(node.set, keys) {
-                    self.judge_again(i, key, now, true, position);
+                    self.judge_again(i, key, now, true);
                 }
             }
         }

@@ -37,32 +37,31 @@ pub(super) struct Known<'a> {
 
 impl Engine {
     /// Rows of a batch for the inputs of a node that read it.
-    pub(super) fn method_rows(&mut self, batch: &mut Batch<'_>, node: usize, inputs: &[usize], position: u64) {
+    pub(super) fn method_rows(&mut self, batch: &mut Batch<'_>, node: usize, inputs: &[usize]) {
         match &self.program.clone().nodes[node].kind {
             Kinded::Measure { .. } | Kinded::Lookup { .. } => {}
-            Kinded::Sustained { .. } => self.sustained_rows(batch, node, position),
-            Kinded::Deadline { .. } => self.deadline_rows(batch, node, inputs, position),
-            Kinded::Gap { .. } => self.gap_rows(batch, node, inputs, position),
-            Kinded::Sequence { .. } => self.sequence_rows(batch, node, inputs, position),
-            Kinded::Surge { .. } => self.surge_rows(batch, node, position),
-            Kinded::Chart { .. } => self.chart_rows(batch, node, position),
+            Kinded::Sustained { .. } => self.sustained_rows(batch, node),
+            Kinded::Deadline { .. } => self.deadline_rows(batch, node, inputs),
+            Kinded::Gap { .. } => self.gap_rows(batch, node, inputs),
+            Kinded::Sequence { .. } => self.sequence_rows(batch, node, inputs),
+            Kinded::Surge { .. } => self.surge_rows(batch, node),
+            Kinded::Chart { .. } => self.chart_rows(batch, node),
         }
     }
 
     /// A timer of a key is due.
     pub(super) fn timer(&mut self, node: usize, key: u32, due: Millis) {
         let program = self.program.clone();
-        let position = self.state.position.saturating_sub(1);
         match &program.nodes[node].kind {
-            Kinded::Deadline { .. } => self.deadline_timer(node, key, due, position),
-            Kinded::Gap { .. } => self.gap_timer(node, key, due, position),
-            Kinded::Sequence { .. } => self.sequence_timer(node, key, due, position),
-            _ => self.judge_again(node, key, due, false, position),
+            Kinded::Deadline { .. } => self.deadline_timer(node, key, due),
+            Kinded::Gap { .. } => self.gap_timer(node, key, due),
+            Kinded::Sequence { .. } => self.sequence_timer(node, key, due),
+            _ => self.judge_again(node, key, due, false),
         }
     }
 
     /// Judges a key anew on what is known now: a signal came, a dwell or a cool-down is over.
-    pub(super) fn judge_again(&mut self, node: usize, key: u32, at: Millis, border: bool, position: u64) {
+    pub(super) fn judge_again(&mut self, node: usize, key: u32, at: Millis, border: bool) {
         if key == NODE {
             return;
         }
@@ -131,7 +130,7 @@ impl Engine {
             timer: Some(format!("due {} {at}", word(&n.kind))),
             ..Known::default()
         };
-        self.judge(node, key, at, &known, None, position);
+        self.judge(node, key, at, &known, None);
     }
 
     /// Judges a key: levels, raises, clear rule; then settles it.
@@ -142,7 +141,6 @@ impl Engine {
         at: Millis,
         known: &Known<'_>,
         row: Option<(&Batch<'_>, usize)>,
-        position: u64,
     ) {
         let program = self.program.clone();
         let n = &program.nodes[node];
@@ -177,7 +175,6 @@ impl Engine {
             done: known.done,
             quantities: known.quantities,
             row,
-            position,
             timer,
             partial: known.partial,
         };

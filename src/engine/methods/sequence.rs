@@ -13,7 +13,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 impl Engine {
-    pub(super) fn sequence_rows(&mut self, batch: &mut Batch<'_>, node: usize, inputs: &[usize], position: u64) {
+    pub(super) fn sequence_rows(&mut self, batch: &mut Batch<'_>, node: usize, inputs: &[usize]) {
         let program = self.program.clone();
         let n = &program.nodes[node];
         let Kinded::Sequence { within, distinct, item, .. } = &n.kind else { return };
@@ -68,7 +68,7 @@ impl Engine {
             }
             let quantities = [Some(self.sequence_count(node, k))];
             let known = Known { quantities: &quantities, ..Known::default() };
-            self.judge(node, key, at, &known, Some((batch, row)), position);
+            self.judge(node, key, at, &known, Some((batch, row)));
         }
     }
 
@@ -95,7 +95,7 @@ impl Engine {
     }
 
     /// An a is over.
-    pub(super) fn sequence_timer(&mut self, node: usize, key: u32, due: Millis, position: u64) {
+    pub(super) fn sequence_timer(&mut self, node: usize, key: u32, due: Millis) {
         let program = self.program.clone();
         let Kinded::Sequence { within, .. } = &program.nodes[node].kind else { return };
         let k = key as usize;
@@ -111,7 +111,7 @@ impl Engine {
         if first[k].is_empty() {
             then[k] = Vec::new();
         }
-        self.judge_again(node, key, due, true, position);
+        self.judge_again(node, key, due, true);
         // A level that is kept up by the clear rule's count is looked at again.
         if self.state.nodes[node].standing.level[k] > 0 {
             let first_end = match &self.state.nodes[node].method {

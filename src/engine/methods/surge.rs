@@ -19,7 +19,7 @@ use xxhash_rust::xxh3::xxh3_64;
 const BORDERS: Millis = 24;
 
 impl Engine {
-    pub(super) fn surge_rows(&mut self, batch: &mut Batch<'_>, node: usize, position: u64) {
+    pub(super) fn surge_rows(&mut self, batch: &mut Batch<'_>, node: usize) {
         let program = self.program.clone();
         let n = &program.nodes[node];
         let Kinded::Surge { window, windows, distinct, .. } = &n.kind else { return };
@@ -58,7 +58,7 @@ impl Engine {
             self.remember(node, key, &noted, row);
             if let Some(quantities) = self.surge_now(node, k, at) {
                 let known = Known { quantities: &quantities, ..Known::default() };
-                self.judge(node, key, at, &known, Some((batch, row)), position);
+                self.judge(node, key, at, &known, Some((batch, row)));
             }
         }
     }
@@ -104,7 +104,6 @@ impl Engine {
     /// Judges surges at their border: counts fall as time passes.
     pub(super) fn surges_at(&mut self, now: Millis) {
         let program = self.program.clone();
-        let position = self.state.position.saturating_sub(1);
         for (i, node) in program.nodes.iter().enumerate() {
             let Kinded::Surge { window, .. } = &node.kind else { continue };
             let panes = Panes::Span((window / BORDERS).max(1));
@@ -113,7 +112,7 @@ impl Engine {
             }
             let keys: BTreeSet<u32> = self.state.nodes[i].busy.clone();
             for key in self.in_text_order(node.set, keys) {
-                self.judge_again(i, key, now, true, position);
+                self.judge_again(i, key, now, true);
             }
         }
     }

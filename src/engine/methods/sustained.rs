@@ -12,7 +12,7 @@ use crate::record::Millis;
 type Held = Vec<Option<(Millis, u32)>>;
 
 impl Engine {
-    pub(super) fn sustained_rows(&mut self, batch: &mut Batch<'_>, node: usize, position: u64) {
+    pub(super) fn sustained_rows(&mut self, batch: &mut Batch<'_>, node: usize) {
         let program = self.program.clone();
         let n = &program.nodes[node];
         let Kinded::Sustained { value, gap } = &n.kind else { return };
@@ -52,7 +52,7 @@ impl Engine {
                 border: at == newest,
                 ..Known::default()
             };
-            self.judge(node, key, at, &known, Some((batch, row)), position);
+            self.judge(node, key, at, &known, Some((batch, row)));
         }
     }
 
