@@ -332,14 +332,14 @@ impl Engine {
         // A registry row says who a key is: of two rows of one key, the first is judged by what it says itself.
         if block.kind == Kind::Registry {
             for rows in runs_of_keys(&block.rows) {
-                self.run(&Block { rows, ..block.clone() }, position);
+                self.run(&Block { rows, ..block.clone() });
             }
         } else {
-            self.run(block, position);
+            self.run(block);
         }
     }
 
-    fn run(&mut self, block: &Block, position: u64) {
+    fn run(&mut self, block: &Block) {
         let program = self.program.clone();
         let Some(mut batch) = Batch::new(&program, block) else { return };
         self.state.spaces.entry(block.space.to_string()).or_default();
