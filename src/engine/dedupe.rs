@@ -54,7 +54,7 @@ const SLICES: Millis = 8;
 impl Dedupe {
     /// Looks a record up and remembers it.
     pub(crate) fn see(&mut self, id: u128, at: Millis, horizon: Millis, log_time: Millis) -> Seen {
-        if at < log_time - horizon {
+        if at < log_time.saturating_sub(horizon) {
             return Seen::Unknown;
         }
         let slice = at.div_euclid((horizon / SLICES).max(1));
