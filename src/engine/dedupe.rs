@@ -65,7 +65,7 @@ impl Dedupe {
     pub(crate) fn forget(&mut self, log_time: Millis) {
         self.slices.retain(|(horizon, slice), _| {
             let width = (horizon / SLICES).max(1);
-            (slice + 1) * width >= log_time - horizon
+            (slice + 1) * width >= log_time.saturating_sub(*horizon)
         });
     }
 
