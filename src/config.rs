@@ -82,6 +82,8 @@ pub struct Settings {
     pub out: Option<PathBuf>,
     /// Address of the page and API; loopback unless said otherwise.
     pub listen: SocketAddr,
+    /// Key of the HMAC that replaces person ids; the same on every instance. Empty when none is given.
+    pub secret: Vec<u8>,
 }
 
 /// A Kafka cluster.
@@ -133,6 +135,7 @@ struct Written {
     rules: Option<PathBuf>,
     models: Option<PathBuf>,
     out: Option<PathBuf>,
+    secret: Option<String>,
     #[serde(default)]
     console: WrittenConsole,
 }
@@ -181,6 +184,7 @@ const KEYS: &[&str] = &[
     "rules",
     "models",
     "out",
+    "secret",
     "console",
     "listen",
 ];
@@ -270,6 +274,14 @@ fn check(written: Written, folder: &Path, slot: Option<&str>) -> Result<Settings
     let listen = listen
         .parse()
         .map_err(|_| wrong("console.listen", format!("\"{listen}\" is no address with port (127.0.0.1:8080)")))?;
+    let secret = match &written.secret {
+        None => Vec::new(),
+        Some(reference) => secret("secret", reference, folder)?
+            .ok_or_else(|| {
+                wrong("secret", "it has no place in this file; write file:<path> or env:<VARIABLE>".to_owned())
+            })?
+            .into_bytes(),
+    };
     let kafka = written.kafka.map(|kafka| check_kafka(kafka, folder)).transpose()?;
     let place = |given: Option<PathBuf>, default: &str| folder.join(given.unwrap_or_else(|| PathBuf::from(default)));
     Ok(Settings {
@@ -281,6 +293,7 @@ fn check(written: Written, folder: &Path, slot: Option<&str>) -> Result<Settings
         models: place(written.models, "models"),
         out: written.out.map(|out| folder.join(out)),
         listen,
+        secret,
     })
 }
 
@@ -303,23 +316,30 @@ fn check_kafka(written: WrittenKafka, folder: &Path) -> Result<Kafka, ConfigErro
         if OURS.contains(&name.as_str()) {
             return Err(wrong(key, "set by the program: another value could lose or double warnings"));
         }
-        let value = match value.split_once(':') {
-            Some(("file", path)) => std::fs::read_to_string(folder.join(path))
-                .map(|secret| secret.trim_end_matches(['\r', '\n']).to_owned())
-                .map_err(|source| ConfigError::Secret { key, reference: value.clone(), source })?,
-            Some(("env", variable)) => std::env::var(variable).map_err(|e| ConfigError::Secret {
-                key,
-                reference: value.clone(),
-                source: std::io::Error::new(std::io::ErrorKind::NotFound, e),
-            })?,
-            _ if SECRETS.contains(&name.as_str()) => {
+        let value = match secret(&key, &value, folder)? {
+            Some(fetched) => fetched,
+            None if SECRETS.contains(&name.as_str()) => {
                 return Err(wrong(key, "a secret has no place in this file; write file:<path> or env:<VARIABLE>"));
             }
-            _ => value,
+            None => value,
         };
         properties.insert(name, value);
     }
     Ok(Kafka { bootstrap: written.bootstrap, properties, prefix: written.prefix, session_timeout_ms })
+}
+
+/// What `file:<path>` or `env:<VARIABLE>` stands for; `None` for any other text.
+fn secret(key: &str, value: &str, folder: &Path) -> Result<Option<String>, ConfigError> {
+    let failed = |source| ConfigError::Secret { key: key.to_owned(), reference: value.to_owned(), source };
+    match value.split_once(':') {
+        Some(("file", path)) => std::fs::read_to_string(folder.join(path))
+            .map(|secret| Some(secret.trim_end_matches(['\r', '\n']).to_owned()))
+            .map_err(failed),
+        Some(("env", variable)) => {
+            std::env::var(variable).map(Some).map_err(|e| failed(std::io::Error::new(std::io::ErrorKind::NotFound, e)))
+        }
+        _ => Ok(None),
+    }
 }
 
 fn host_name() -> Option<String> {

@@ -1,8 +1,20 @@
 //! `forewarn run`: intake, engine and console by a settings file.
 
 use super::CliError;
+use super::topics::System;
+use crate::clock::now_ms;
+use crate::console::{Console, Limits, Readiness, Ready, Standing, start};
+use crate::intake;
+use crate::log::kafka::{
+    EngineOptions, Engines, IntakeOptions, Mapping, follow_warnings, read_packs, run_engine, run_intake,
+};
+use crate::log::{Clock, LogError};
+use crate::metrics::Metrics;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
@@ -33,6 +45,129 @@ pub(crate) enum Role {
     Console,
 }
 
-pub(crate) fn run(_args: &RunArgs) -> Result<u8, CliError> {
-    Err(CliError::NotBuilt("run"))
+pub(crate) fn run(args: &RunArgs) -> Result<u8, CliError> {
+    let System { settings, client, form } = System::open(&args.config, args.slot.as_deref())?;
+    let does = |role| args.role == Role::All || args.role == role;
+    if does(Role::Intake) && settings.secret.is_empty() {
+        return Err(CliError::Usage(format!(
+            "{} has no `secret:`; write `secret: file:<path>` or `env:<VARIABLE>`, the same on every instance: it \
+             replaces person ids",
+            args.config.display()
+        )));
+    }
+    let packs = read_packs(&client).map_err(CliError::stage)?;
+    if packs.log != Some(form) {
+        return Err(CliError::Usage(format!(
+            "the log was made as {:?}, the settings say {form:?}; `forewarn topics check` shows more",
+            packs.log
+        )));
+    }
+    let metrics = Arc::new(Metrics::new());
+    let deployment = settings.kafka.as_ref().map_or("", |k| k.prefix.trim_end_matches(['.', '-', '_']));
+    let deployment = if deployment.is_empty() { "main" } else { deployment };
+    let engines =
+        Arc::new(Engines::new(&client, form.partitions, &settings.snapshots, deployment, Arc::clone(&metrics)));
+    let console = Console::new(Limits::default(), &format!("{}-{}", settings.slot, now_ms()));
+    let readiness = readiness(Arc::clone(&engines), does(Role::Engine), form.clock);
+    let page = start(settings.listen, console.clone(), Arc::clone(&metrics), readiness).map_err(CliError::stage)?;
+    println!("预警页面 page http://{} · 实例 slot {}", page.address(), settings.slot);
+
+    let stop = AtomicBool::new(false);
+    // The first thing that ends ends the rest.
+    let until = |part: &str, result: Result<(), LogError>| {
+        if let Err(error) = &result {
+            tracing::error!(part, %error, "stopped");
+        }
+        stop.store(true, Ordering::Relaxed);
+        result
+    };
+    let results = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            if let Err(error) = wait_for_signal(&stop) {
+                tracing::error!(%error, "signals cannot be heard; a kill is safe at any time");
+            }
+        });
+        let mut parts = Vec::new();
+        if does(Role::Intake) {
+            parts.push(scope.spawn(|| {
+                let records = form.clock == Clock::Records;
+                let tick = if records { Duration::from_millis(2) } else { Duration::from_millis(200) };
+                let options = IntakeOptions {
+                    partitions: form.partitions,
+                    after_activate: true,
+                    to_ends: records,
+                    tick,
+                    ..IntakeOptions::default()
+                };
+                let mapping =
+                    intake::Options { partitions: form.partitions, clock: form.clock, secret: settings.secret.clone() };
+                let mut step = Mapping::new(mapping, Arc::clone(&metrics));
+                until("intake", run_intake(&client, options, &stop, &mut step))
+            }));
+        }
+        if does(Role::Engine) {
+            parts.push(scope.spawn(|| {
+                let options = EngineOptions { accept_lost_state: args.accept_lost_state, ..EngineOptions::default() };
+                until("engine", run_engine(&client, options, &stop, |partition| engines.step(partition)))
+            }));
+        }
+        scope.spawn(|| {
+            // The page is a reader like others: without it records are still judged.
+            while !stop.load(Ordering::Relaxed) {
+                if let Err(error) = follow_warnings(&client, &stop, |document| console.publish(document)) {
+                    tracing::error!(%error, "the page does not hear the warnings");
+                    std::thread::sleep(Duration::from_secs(1));
+                }
+            }
+        });
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let log_time = engines.log_time();
+                #[expect(clippy::cast_precision_loss, reason = "a lag in seconds needs no more than 52 bits")]
+                let lag_seconds = log_time.map_or(0.0, |at| (now_ms() - at) as f64 / 1_000.0);
+                metrics.log_time_lag(lag_seconds);
+                console.standing(Standing { log_time, lag_seconds, records: 0 });
+                std::thread::sleep(Duration::from_millis(500));
+            }
+        });
+        parts.into_iter().map(|part| part.join().expect("a part that panics ends the process")).collect::<Vec<_>>()
+    });
+    page.stop();
+    results.into_iter().collect::<Result<Vec<()>, LogError>>().map_err(CliError::stage)?;
+    println!("已停止 stopped");
+    Ok(0)
+}
+
+/// Not ready while log time stands more than half a minute back: absences would be told late.
+fn readiness(engines: Arc<Engines>, judges: bool, clock: Clock) -> Readiness {
+    const BEHIND: i64 = 30_000;
+    Readiness::new(move || {
+        let reasons = match engines.log_time() {
+            _ if !judges => Vec::new(),
+            None => vec!["no log partition here has reached a time yet".to_owned()],
+            Some(at) if clock == Clock::Wall && now_ms() - at > BEHIND => {
+                vec![format!("log time is {} s behind", (now_ms() - at) / 1_000)]
+            }
+            Some(_) => Vec::new(),
+        };
+        Ready { ready: reasons.is_empty(), reasons }
+    })
+}
+
+/// Sets `stop` at Ctrl-C or SIGTERM; ends when it is set by others.
+fn wait_for_signal(stop: &AtomicBool) -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let tasks = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    tasks.block_on(async {
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let mut look = tokio::time::interval(Duration::from_millis(100));
+        while !stop.load(Ordering::Relaxed) {
+            tokio::select! {
+                _ = interrupt.recv() => stop.store(true, Ordering::Relaxed),
+                _ = terminate.recv() => stop.store(true, Ordering::Relaxed),
+                _ = look.tick() => {}
+            }
+        }
+        Ok(())
+    })
 }

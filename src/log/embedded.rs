@@ -4,6 +4,7 @@
 //! the number of partitions. Promise: every row is in the log before the engine sees it.
 //! Not here: reading messages (`input`), files of outcomes (`outcome_files`).
 
+use super::merge::ROUND;
 use super::{Activate, Block, Clock, Committed, Entry, Frame, LogError, Stamp, Store, decode, encode};
 use crate::clock::Stopwatch;
 use crate::engine::{Change, Engine, Fates, Outcomes, Program, ProgramError, Signal, Value};
@@ -72,8 +73,19 @@ pub struct Embedded {
     pub engine_seconds: f64,
 }
 
-/// `clock: records` runs in rounds of one hour of log time.
-const ROUND: Millis = 3_600_000;
+/// Loop blocks (of one row each) of a round in the order in which they enter: time, indicator, key.
+pub(super) fn sort_loops(waiting: &mut [(u32, Block)]) {
+    waiting.sort_by_cached_key(|(partition, block)| {
+        let at = block.rows.column_by_name("occurred_at");
+        let at = at.and_then(|c| arrow::compute::cast(c, &arrow::datatypes::DataType::Int64).ok());
+        let at = at.and_then(|c| c.as_primitive_opt::<Int64Type>().map(|c| c.value(0)));
+        let text = |name: &str| {
+            let column = block.rows.column_by_name(name).and_then(|c| c.as_string_opt::<i32>());
+            column.map_or_else(String::new, |c| c.value(0).to_owned())
+        };
+        (at, text("indicator"), text("signal_key"), text(Block::KEY), *partition)
+    });
+}
 
 impl Embedded {
     /// A run at the beginning of an empty log.
@@ -203,16 +215,7 @@ impl Embedded {
     /// Loop records enter the log, sorted by (time, indicator, key).
     fn enter_loops(&mut self) -> Result<Step, EmbeddedError> {
         let mut waiting = std::mem::take(&mut self.waiting);
-        waiting.sort_by_cached_key(|(partition, block)| {
-            let at = block.rows.column_by_name("occurred_at");
-            let at = at.and_then(|c| arrow::compute::cast(c, &arrow::datatypes::DataType::Int64).ok());
-            let at = at.and_then(|c| c.as_primitive_opt::<Int64Type>().map(|c| c.value(0)));
-            let text = |name: &str| {
-                let column = block.rows.column_by_name(name).and_then(|c| c.as_string_opt::<i32>());
-                column.map_or_else(String::new, |c| c.value(0).to_owned())
-            };
-            (at, text("indicator"), text("signal_key"), text(Block::KEY), *partition)
-        });
+        sort_loops(&mut waiting);
         let pack: Arc<str> = self.pack.hash.as_str().into();
         let mut by_partition: BTreeMap<u32, Vec<Block>> = BTreeMap::new();
         for (partition, block) in waiting {

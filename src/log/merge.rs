@@ -63,6 +63,8 @@ pub struct MergedFrame {
     pub positions: BTreeMap<String, i64>,
 }
 
+/// `clock: records` runs in rounds of one hour of log time.
+pub(super) const ROUND: Millis = 3_600_000;
 /// A row looks this far ahead for an earlier one.
 const AHEAD: usize = 1_000;
 /// Rows of one frame at the most.

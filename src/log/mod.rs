@@ -19,6 +19,7 @@ mod rule_test;
 mod store;
 
 pub use commit::{DeadLetter, EngineCommit, IntakeCommit, LogError, Message, RawPosition, RegistryRow};
+use embedded::sort_loops;
 pub use embedded::{Embedded, EmbeddedError, Step};
 pub use encode::{decode, encode};
 pub use entry::{Activate, Block, Clock, Entry, Frame, Stamp};

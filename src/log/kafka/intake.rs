@@ -10,7 +10,7 @@ use super::client::{Client, Quiet};
 use super::engine::entry_to;
 use super::member::{Change, Member};
 use super::packs::{self, Packs};
-use super::progress::Engines;
+use super::progress::Progress;
 use super::reader::{Place, RawMessage, Reader, offsets, retriable};
 use super::transaction::{Outgoing, Transactional};
 use super::{DEAD_LETTERS, REGISTRY};
@@ -74,6 +74,8 @@ pub struct IntakeOptions {
     pub bytes_max: usize,
     /// Ends at the ends that the raw partitions have at the start (records clock) instead of never.
     pub to_ends: bool,
+    /// Reads nothing before a pack counts: earlier entries would be judged by none.
+    pub after_activate: bool,
     /// Log partitions, for waits.
     pub partitions: u32,
 }
@@ -87,6 +89,7 @@ impl Default for IntakeOptions {
             messages_max: 4_000,
             bytes_max: 1024 * 1024,
             to_ends: false,
+            after_activate: false,
             partitions: 1,
         }
     }
@@ -156,7 +159,7 @@ struct Run<'a> {
     owned: BTreeMap<Place, Owned>,
     arriving: Vec<Place>,
     ends: Option<BTreeMap<Place, i64>>,
-    engines: Option<Engines>,
+    engines: Option<Progress>,
 }
 
 impl<'a> Run<'a> {
@@ -234,7 +237,14 @@ impl<'a> Run<'a> {
                 continue;
             }
             let wait = self.options.tick.saturating_sub(since.elapsed()).min(Duration::from_millis(50));
-            let messages = match self.reader.batch(self.options.messages_max, self.options.bytes_max, wait) {
+            let idle = self.options.after_activate && self.packs.active.is_none();
+            let read = if idle {
+                std::thread::sleep(wait);
+                Ok(Vec::new())
+            } else {
+                self.reader.batch(self.options.messages_max, self.options.bytes_max, wait)
+            };
+            let messages = match read {
                 Ok(messages) => messages,
                 Err(error) => {
                     // A position has gone by retention while we read: said loudly, then on from what there is.
@@ -256,16 +266,16 @@ impl<'a> Run<'a> {
             if step.waits() && !self.engines()?.wait(stop)? {
                 break;
             }
-            if self.options.to_ends && self.at_ends()? && step.finished() {
+            if self.options.to_ends && !idle && self.at_ends()? && step.finished() {
                 return Ok(());
             }
         }
         Ok(())
     }
 
-    fn engines(&mut self) -> Result<&mut Engines, LogError> {
+    fn engines(&mut self) -> Result<&mut Progress, LogError> {
         if self.engines.is_none() {
-            self.engines = Some(Engines::open(self.client, self.options.partitions)?);
+            self.engines = Some(Progress::open(self.client, self.options.partitions)?);
         }
         Ok(self.engines.as_mut().expect("opened above"))
     }

@@ -11,20 +11,29 @@
 
 mod client;
 mod engine;
+mod engine_step;
+mod follow;
+mod history;
 mod intake;
+mod intake_step;
 mod member;
 mod packs;
 mod progress;
 mod publish;
 mod reader;
+mod snapshots;
 mod topics;
 mod transaction;
 
 pub use client::Client;
 pub use engine::{EngineOptions, Step, run_engine};
+pub use engine_step::{EngineStep, Engines};
+pub use follow::follow_warnings;
+pub use history::MessagesInput;
 pub use intake::{IntakeOptions, IntakeStep, run_intake};
+pub use intake_step::Mapping;
 pub use packs::{Packs, activate, prepare, raw_partitions, read_packs, wait_prepared};
-pub use progress::{CommitRecord, Engines, read_progress};
+pub use progress::{CommitRecord, Progress, read_progress};
 pub use publish::{PublishError, publish_activate, publish_prepare};
 pub use reader::RawMessage;
 pub use topics::{LogForm, TopicFinding, check_topics, create_topics, raw_topics};

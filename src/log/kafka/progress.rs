@@ -84,22 +84,22 @@ pub fn read_progress(client: &Client, partition: u32) -> Result<Option<CommitRec
 }
 
 /// Follows the commit records of all partitions.
-pub struct Engines {
+pub struct Progress {
     asker: BaseConsumer<Quiet>,
     records: Reader,
     log: Vec<Place>,
     next: BTreeMap<i32, u64>,
 }
 
-impl Engines {
+impl Progress {
     /// Reads the records that there are.
     ///
     /// # Errors
     /// [`LogError::Retriable`] when the broker does not answer in time.
-    pub fn open(client: &Client, partitions: u32) -> Result<Engines, LogError> {
+    pub fn open(client: &Client, partitions: u32) -> Result<Progress, LogError> {
         let (records, messages) = Reader::whole(client, &client.name(PROGRESS), Duration::from_secs(60))?;
         let log = (0..partitions).map(|p| (client.name(super::LOG), index(p))).collect();
-        let mut engines = Engines { asker: asker(client)?, records, log, next: BTreeMap::new() };
+        let mut engines = Progress { asker: asker(client)?, records, log, next: BTreeMap::new() };
         engines.take(&messages)?;
         Ok(engines)
     }

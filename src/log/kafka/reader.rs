@@ -175,6 +175,26 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// A reader of a topic from the end it has now.
+    ///
+    /// # Errors
+    /// As [`Reader::whole`].
+    pub(super) fn tail(client: &Client, topic: &str, within: Duration) -> Result<Reader, LogError> {
+        let Some(count) = Reader::partitions(client, topic, within)? else {
+            return Err(LogError::Damaged {
+                place: topic.to_owned(),
+                what: "there is no such topic; `forewarn topics create` makes it".to_owned(),
+            });
+        };
+        let places: Vec<Place> = (0..count).map(|p| (topic.to_owned(), index(p))).collect();
+        let bounds = Reader::bounds(client, &places, within)?;
+        let mut reader = Reader::new(client)?;
+        reader.assign(places.into_iter().zip(bounds.iter().map(|b| b.1)).collect())?;
+        Ok(reader)
+    }
+}
+
 fn call(known: &mut BTreeMap<i32, BTreeMap<String, Names>>, topic: &str, partition: i32, raw: &str) -> Names {
     let names = Names { raw: raw.into(), topic: topic.into() };
     known.entry(partition).or_default().insert(topic.to_owned(), names.clone());

@@ -9,6 +9,7 @@ mod checks;
 mod exactly_once;
 mod instance;
 mod proxy;
+mod whole;
 
 use proxy::Proxy;
 use rdkafka::ClientConfig;
