@@ -39,7 +39,7 @@ impl Shape {
     /// The window (from, to] whose newest instant is `end`.
     pub(crate) fn bounds(&self, end: Millis) -> (Millis, Millis) {
         match self.size {
-            Some(size) => (end - size, end),
+            Some(size) => (end.saturating_sub(size), end),
             None => (self.panes.start(self.panes.of(end) - i64::from(self.count) + 1) - 1, end),
         }
     }
@@ -164,6 +164,10 @@ impl Window {
 
     /// Moves a key's window forward to end at the pane of `to`, if it is behind. True when something left it.
     pub(crate) fn roll(&mut self, key: u32, to: Millis) -> bool {
+        if to == Millis::MIN {
+            // Time has not begun: nothing can be behind.
+            return false;
+        }
         match self {
             Window::Panes(w) => w.roll(key as usize, w.shape.panes.of(to)),
             Window::Rows(w) => w.expire(key as usize, to),

@@ -174,7 +174,7 @@ fn it_shows_warnings_of_many_indicators_and_accounts_for_every_record() {
 #[test]
 fn the_same_seed_gives_the_same_warnings_for_the_city_time_that_both_runs_reached() {
     let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let runs = [3, 6].map(|changes| (demo(&[]), changes));
+    let runs = [10, 14].map(|changes| (demo(&[]), changes));
     let [(a_end, a), (b_end, b)] = runs.map(|(demo, changes)| {
         demo.wait_for_changes(changes);
         demo.interrupt();

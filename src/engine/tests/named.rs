@@ -178,7 +178,10 @@ fn a_row_stamped_a_day_ahead_harms_nobody() {
     let (without, usual) = run(&all(), &entries(&steps(false), |_| false));
     assert_eq!(with.log_time(), without.log_time(), "rows do not move time");
     let others = |seen: &Seen| {
-        seen.same().into_iter().filter(|l| !l.contains("station:8") && !l.contains("E4")).collect::<Vec<_>>()
+        // What the row's own keys (its object, enterprise and street) say is theirs: a key's window ends at its newest
+        // row. Intake keeps such rows out altogether (`future`).
+        let own = ["station:8", "E4", "\"space\":\"street\""];
+        seen.same().into_iter().filter(|l| !own.iter().any(|o| l.contains(o))).collect::<Vec<_>>()
     };
     assert!(!others(&usual).is_empty());
     assert_eq!(others(&seen), others(&usual));
