@@ -593,7 +593,7 @@ impl Engine {
                 fed.push((i, mask, effective, arrays, keys));
             }
         }
-        let mut read: Vec<(usize, Vec<(usize, usize, Vec<u32>, Vec<Scalar>)>)> = Vec::new();
+        let mut read: Vec<(usize, Vec<LookupColumn>)> = Vec::new();
         for (v, view) in program.views.iter().enumerate() {
             if !batch.is_of(&view.source) || !batch.wants_lookups(v) {
                 continue;
@@ -737,6 +737,9 @@ impl Engine {
         self.program.nodes[node].inputs[input].role
     }
 }
+
+/// A lookup column being read: lookup node, value number, keys of the rows, values so far.
+type LookupColumn = (usize, usize, Vec<u32>, Vec<Scalar>);
 
 /// Idle keys are looked for once a day.
 const SWEEP: Millis = 86_400_000;

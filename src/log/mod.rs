@@ -27,7 +27,7 @@ pub use input::{FileInput, InputError, Part};
 pub use merge::{Merge, MergeInput, MergedFrame, Piece, PieceRow};
 pub use outcome_files::OutcomeFiles;
 pub(crate) use recover::header;
-pub use recover::{Recovered, Unrecoverable, fetch};
+pub use recover::{Lost, Recovered, Unrecoverable, fetch};
 pub use retell::{RetellError, Retold, differences, retell};
 pub use rule_test::{Delivery, RuleTestError, RuleTests, Verdict};
 pub use store::{Committed, Durable, Store, read_log};

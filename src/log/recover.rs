@@ -89,6 +89,9 @@ pub struct Recovered {
     mixed: bool,
 }
 
+/// Dead letters whose bytes cannot be had again, and why.
+pub type Lost<'a> = Vec<(&'a DeadLetter, Unrecoverable)>;
+
 impl Recovered {
     /// Fetches what can be had. Returns the inputs of one part (registry records are loaded before the others), and
     /// the letters that cannot be had with the reason.
@@ -100,7 +103,7 @@ impl Recovered {
         letters: &'a [DeadLetter],
         part: Part,
         options: &Options,
-    ) -> Result<(Vec<Recovered>, Vec<(&'a DeadLetter, Unrecoverable)>), InputError> {
+    ) -> Result<(Vec<Recovered>, Lost<'a>), InputError> {
         let mut groups: BTreeMap<(String, String), Vec<&DeadLetter>> = BTreeMap::new();
         for letter in letters {
             // Without a source of that name the record's own `kind` decides, as for a mixed file.

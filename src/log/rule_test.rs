@@ -78,7 +78,7 @@ impl Verdict {
         }
         let all = self.lines.iter().map(|(e, _)| e.as_deref().unwrap_or("-").chars().count());
         let width = all.max().unwrap_or(0).max(24);
-        writeln!(out, "      {:<width$}  {}", "expected", "found").expect("writing to a string");
+        writeln!(out, "      {:<width$}  found", "expected").expect("writing to a string");
         for (i, (expected, found)) in self.lines.iter().enumerate() {
             let mark = if self.first_difference == Some(i) { "->" } else { "  " };
             let (expected, found) = (expected.as_deref().unwrap_or("-"), found.as_deref().unwrap_or("-"));

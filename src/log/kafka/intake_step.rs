@@ -234,7 +234,8 @@ impl Mapping {
         let made = self.made.as_ref().expect("messages come after the pack");
         let held = std::mem::take(&mut self.history.held);
         let mut ends = self.history.first.clone();
-        let (mut registry, mut rest): (Vec<Box<dyn MergeInput>>, Vec<Box<dyn MergeInput>>) = (Vec::new(), Vec::new());
+        let mut registry: Vec<Box<dyn MergeInput>> = Vec::new();
+        let mut rest: Vec<Box<dyn MergeInput>> = Vec::new();
         for (raw, messages) in held {
             ends.extend(messages.last().map(|m| (raw.clone(), m.offset + 1)));
             let source = source_of(&raw);
