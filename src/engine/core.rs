@@ -206,7 +206,8 @@ impl Engine {
 
     fn next_due(&self) -> Option<Millis> {
         let now = self.state.log_time;
-        let borders = self.state.windows.iter().filter(|w| w.any_live()).map(|w| {
+        let moving = self.moving();
+        let borders = self.state.windows.iter().zip(moving).filter(|(_, moving)| *moving).map(|(w, _)| {
             let panes = w.shape().panes;
             panes.start(panes.of(now) + 1)
         });

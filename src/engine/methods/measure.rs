@@ -174,6 +174,18 @@ impl Engine {
         std::iter::once(first).chain(each).collect()
     }
 
+    /// Windows whose borders count: those that hold rows, and those of indicators with a key at a level, which must be
+    /// judged on even when every window is empty.
+    pub(in super::super) fn moving(&self) -> Vec<bool> {
+        let mut moving: Vec<bool> = self.state.windows.iter().map(Window::any_live).collect();
+        for (node, state) in self.program.nodes.iter().zip(&self.state.nodes) {
+            if let (Kinded::Measure { measures, .. }, false) = (&node.kind, state.busy.is_empty()) {
+                measures.iter().for_each(|m| moving[*m] = true);
+            }
+        }
+        moving
+    }
+
     /// Every pane border that is due now: windows move on, and what changed or stands at a level is judged.
     pub(in super::super) fn borders(&mut self, now: Millis) {
         let program = self.program.clone();
@@ -181,9 +193,10 @@ impl Engine {
             .state
             .windows
             .iter()
-            .map(|w| {
+            .zip(self.moving())
+            .map(|(w, moving)| {
                 let panes = w.shape().panes;
-                w.any_live() && panes.start(panes.of(now)) == now
+                moving && panes.start(panes.of(now)) == now
             })
             .collect();
         if at_border.iter().any(|b| *b) {

@@ -77,7 +77,14 @@ impl Engine {
         let mut elapsed = None;
         let mut partial = false;
         let quantities = match &n.kind {
-            Kinded::Measure { .. } => self.measure_quantities(node, key),
+            Kinded::Measure { .. } => {
+                let quantities = self.measure_quantities(node, key);
+                if border && quantities.first().is_none_or(Option::is_none) {
+                    // Missing data never clears.
+                    return;
+                }
+                quantities
+            }
             Kinded::Sustained { .. } => match self.sustained_now(node, k) {
                 Some((value, held, newest)) => {
                     runs = held;
