@@ -159,7 +159,7 @@ impl Engine {
         let cause = match (&j.row, &j.timer) {
             (_, Some(timer)) => timer.clone(),
             (Some((batch, row)), None) => batch.cause(*row),
-            (None, None) => format!("due {} {}", word(n), j.at),
+            (None, None) => format!("due {} {}", n.kind.word(), j.at),
         };
         let space = &program.spaces[n.space];
         let id = warning_id(space, &key, &n.id, &text, &cause);
@@ -440,17 +440,5 @@ impl Engine {
         let total = total.max(all.len() as u64);
         let newest = all.len().saturating_sub(EVIDENCE_ROWS);
         (all.into_iter().skip(newest).map(|k| (*k.reference.0).clone()).collect(), total)
-    }
-}
-
-fn word(n: &Node) -> &'static str {
-    match n.kind {
-        Kinded::Measure { .. } => "measure",
-        Kinded::Sustained { .. } => "sustained",
-        Kinded::Deadline { .. } => "deadline",
-        Kinded::Gap { .. } => "gap",
-        Kinded::Sequence { .. } => "sequence",
-        Kinded::Lookup { .. } => "lookup",
-        Kinded::Surge { .. } | Kinded::Chart { .. } => "model",
     }
 }

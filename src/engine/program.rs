@@ -95,6 +95,21 @@ pub(crate) enum Kinded {
     Chart { value: usize, relearn: Option<usize>, chart: crate::model::Chart },
 }
 
+impl Kinded {
+    /// The word of rule files, which causes of warnings name.
+    pub(crate) const fn word(&self) -> &'static str {
+        match self {
+            Kinded::Measure { .. } => "measure",
+            Kinded::Sustained { .. } => "sustained",
+            Kinded::Deadline { .. } => "deadline",
+            Kinded::Gap { .. } => "gap",
+            Kinded::Sequence { .. } => "sequence",
+            Kinded::Lookup { .. } => "lookup",
+            Kinded::Surge { .. } | Kinded::Chart { .. } => "model",
+        }
+    }
+}
+
 /// One indicator, compiled.
 #[derive(Debug)]
 pub(crate) struct Node {

@@ -134,7 +134,7 @@ impl Engine {
             elapsed,
             border,
             partial,
-            timer: Some(format!("due {} {at}", word(&n.kind))),
+            timer: Some(format!("due {} {at}", n.kind.word())),
             ..Known::default()
         };
         self.judge(node, key, at, &known, None);
@@ -264,16 +264,4 @@ impl Engine {
 /// Milliseconds as days.
 pub(super) fn days(span: Millis) -> f64 {
     span as f64 / 86_400_000.0
-}
-
-fn word(kind: &Kinded) -> &'static str {
-    match kind {
-        Kinded::Measure { .. } => "measure",
-        Kinded::Sustained { .. } => "sustained",
-        Kinded::Deadline { .. } => "deadline",
-        Kinded::Gap { .. } => "gap",
-        Kinded::Sequence { .. } => "sequence",
-        Kinded::Lookup { .. } => "lookup",
-        Kinded::Surge { .. } | Kinded::Chart { .. } => "model",
-    }
 }
