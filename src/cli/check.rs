@@ -5,7 +5,7 @@
 
 use super::CliError;
 use crate::pack::read::fix;
-use crate::pack::{Finding, LoadError, Loaded, Pack, Severity};
+use crate::pack::{Finding, LOCK_FILE, LoadError, Loaded, Lock, Pack, Severity};
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use clap::{Args, ValueEnum};
@@ -21,7 +21,8 @@ pub(crate) struct CheckArgs {
     /// Text with the place marked, or one JSON object a line
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
-    /// Mend what has one obvious remedy: punctuation, indentation, missing quotes, near-miss field names
+    /// Mend what has one obvious remedy: punctuation, indentation, missing quotes, near-miss field names; accept changed
+    /// meanings into lock.json as new versions
     #[arg(long)]
     pub(crate) fix: bool,
 }
@@ -53,7 +54,10 @@ pub(crate) fn run(args: &CheckArgs) -> Result<u8, CliError> {
         }
         let mut findings = loaded.findings.clone();
         findings.extend(match Pack::read_with_warnings(loaded.body.clone()) {
-            Ok((_, warnings)) => warnings,
+            Ok((pack, mut warnings)) => {
+                warnings.extend(locked(&root, &loaded, &pack, args, &paths)?);
+                warnings
+            }
             Err(findings) => findings,
         });
         findings.sort_by(|a, b| (&a.place, a.code).cmp(&(&b.place, b.code)));
@@ -124,6 +128,53 @@ fn named(disk: &Path, paths: &[PathBuf]) -> bool {
         let models = p.is_dir() && is_pack(p) && disk.starts_with(whole(&models_of(p)));
         disk.starts_with(whole(p)) || models
     })
+}
+
+/// What differs from the lock beside the rules; with `--fix` it is accepted first. No lock, no findings.
+fn locked(
+    root: &Path,
+    loaded: &Loaded,
+    pack: &Pack,
+    args: &CheckArgs,
+    paths: &[PathBuf],
+) -> Result<Vec<Finding>, CliError> {
+    let path = root.join(LOCK_FILE);
+    if !path.is_file() {
+        return Ok(Vec::new());
+    }
+    let text = std::fs::read_to_string(&path).map_err(|source| CliError::File {
+        action: "read",
+        path: path.clone(),
+        source,
+    })?;
+    let mut lock: Lock = serde_json::from_str(&text)
+        .map_err(|error| CliError::Usage(format!("{} is no lock: {error}", path.display())))?;
+    let stem = |inner: &str| inner.rsplit('/').next().and_then(|n| n.strip_suffix(".yaml")).map(str::to_owned);
+    let files: BTreeMap<String, String> =
+        loaded.body.files.keys().filter_map(|inner| Some((stem(inner)?, inner.clone()))).collect();
+    if args.fix {
+        let asked = |id: &str| files.get(id).and_then(|inner| loaded.disk.get(inner)).is_some_and(|d| named(d, paths));
+        let today = crate::record::time::date(crate::record::time::local_day(crate::clock::now_ms()));
+        let (next, notes) = lock.accept(pack, asked, &today);
+        if next != lock {
+            let text = serde_json::to_string_pretty(&next).map_err(CliError::stage)?;
+            std::fs::write(&path, text + "\n").map_err(|source| CliError::File {
+                action: "write",
+                path: path.clone(),
+                source,
+            })?;
+            lock = next;
+        }
+        for note in notes {
+            match args.format {
+                Format::Human => say(&format!("{}: {note}", path.display()))?,
+                Format::Json => {
+                    say(&serde_json::json!({ "locked": note, "file": path.display().to_string() }).to_string())?;
+                }
+            }
+        }
+    }
+    Ok(lock.compare(pack, &files))
 }
 
 fn mend(loaded: &Loaded, paths: &[PathBuf], format: Format) -> Result<(), CliError> {

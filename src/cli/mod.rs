@@ -102,9 +102,6 @@ pub enum CliError {
         /// Why.
         source: std::io::Error,
     },
-    /// This build has no such command yet.
-    #[error("`forewarn {0}` is not built yet")]
-    NotBuilt(&'static str),
     /// A stage failed; it says itself why.
     #[error(transparent)]
     Stage(Box<dyn std::error::Error + Send + Sync>),
@@ -115,7 +112,7 @@ impl CliError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            CliError::Usage(_) | CliError::NotBuilt(_) => 2,
+            CliError::Usage(_) => 2,
             CliError::File { .. } | CliError::Stage(_) => 1,
         }
     }

@@ -2,13 +2,13 @@
 
 use super::batch::{Batch, Scalar};
 use super::dedupe::Seen;
-use super::id::record_id;
 use super::keys::JOINT;
-use super::outcome::{Change, Signal, Subject, Value};
-use super::program::{Kinded, Program, Role, targets};
+use super::loops::BROADCAST;
+use super::outcome::{Change, Signal, Value};
+use super::program::{Kinded, Program, Role};
 use super::state::{Fates, Mark, State, Who};
 use crate::log::{Activate, Block, Entry, Frame, Stamp};
-use crate::record::{Kind, Millis, columns};
+use crate::record::{Kind, Millis};
 use arrow::array::{Array, ArrayRef, StringArray};
 use arrow::record_batch::RecordBatch;
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,7 +112,9 @@ impl Engine {
         nodes
             .map(|(node, state)| {
                 let bytes = match &node.kind {
-                    Kinded::Measure { measures, .. } => measures.iter().map(|m| self.state.windows[*m].bytes()).sum(),
+                    Kinded::Measure { measures, .. } => {
+                        measures.iter().map(|m| self.state.windows[*m].bytes() + self.state.closes[*m].bytes()).sum()
+                    }
                     _ => state.standing.level.len() * 64,
                 };
                 (node.id.clone(), state.matches, state.nulls, bytes)
@@ -159,14 +161,14 @@ impl Engine {
             self.state.places.push_back((stamp.wall, position));
         }
         for raw in &stamp.blind {
-            if let Some(mark) = self.state.marks.get_mut(raw) {
-                mark.blind = true;
-            }
+            self.state.blinded(raw);
         }
         for (raw, at) in &stamp.marks {
             let mark = self.state.marks.entry(raw.clone()).or_insert(Mark { at: *at, blind: false });
             mark.at = mark.at.max(*at);
-            mark.blind = false;
+            if std::mem::take(&mut mark.blind) {
+                self.state.sighted(raw);
+            }
         }
         let reached = self.state.marks.values().filter(|m| !m.blind).map(|m| m.at).min();
         if let Some(reached) = reached
@@ -186,6 +188,7 @@ impl Engine {
             self.state.timers.retain(|t| t.0 >= to);
             self.state.timers.extend(due.into_iter().map(|(node, key)| (to, node, key)));
             self.fire_timers(to);
+            self.apply_held(to);
             return;
         }
         while let Some(due) = self.next_due().filter(|due| *due <= to) {
@@ -195,6 +198,7 @@ impl Engine {
                 self.borders(due);
             }
             self.fire_timers(due);
+            self.apply_held(due);
             if self.state.sweep_at <= due {
                 self.sweep();
             }
@@ -214,8 +218,9 @@ impl Engine {
         let surges = self.surge_borders(now);
         let timer = self.state.timers.first().map(|t| t.0.max(now));
         let expiry = self.state.expiries.first().map(|t| t.0.max(now));
+        let held = self.state.held.first().map(|t| t.max(now));
         let sweep = Some(self.state.sweep_at.max(now + 1));
-        borders.chain(surges).chain(timer).chain(expiry).chain(sweep).min()
+        borders.chain(surges).chain(timer).chain(expiry).chain(held).chain(sweep).min()
     }
 
     fn fire_timers(&mut self, now: Millis) {
@@ -233,12 +238,18 @@ impl Engine {
     fn sweep(&mut self) {
         let now = self.state.log_time;
         self.state.sweep_at = now + SWEEP;
+        self.state.blind.retain(|_, spans| {
+            spans.retain(|(_, to)| *to > now - BLIND_KEPT);
+            !spans.is_empty()
+        });
         let program = self.program.clone();
         let oldest = now.saturating_sub(program.horizon + SWEEP);
         while self.state.places.len() > 1 && self.state.places.get(1).is_some_and(|p| p.0 < oldest) {
             self.state.places.pop_front();
         }
         let mut gone: BTreeSet<(usize, u32)> = BTreeSet::new();
+        let held: BTreeSet<(usize, u32)> =
+            self.state.held.keys().map(|(node, key)| (program.nodes[node as usize].set, key)).collect();
         for i in 0..program.sets.len() {
             let len = match &self.state.sets[i].keys {
                 Some(keys) => keys.len(),
@@ -250,7 +261,7 @@ impl Engine {
             }
             for key in 0..len as u32 {
                 let used = self.state.sets[i].keys.as_ref().is_some_and(|k| k.holds(key));
-                if used && self.idle(i, key) {
+                if used && !held.contains(&(i, key)) && self.idle(i, key) {
                     let parent = self.state.sets[i].parent[key as usize];
                     if let Some(keys) = &mut self.state.sets[i].keys {
                         keys.free(key);
@@ -283,7 +294,7 @@ impl Engine {
                         && !parents[k]
                         && space.who.get(k).and_then(Option::as_ref).is_none_or(|w| !w.registered)
                         && !space.signals.contains_key(key)
-                        && own.iter().all(|i| self.idle(*i, *key))
+                        && own.iter().all(|i| !held.contains(&(*i, *key)) && self.idle(*i, *key))
                 })
                 .collect();
             for key in free {
@@ -310,7 +321,9 @@ impl Engine {
         let now = self.state.log_time;
         let windows = self.program.measures.iter().zip(&self.state.windows);
         let nodes = self.program.nodes.iter().zip(&self.state.nodes);
+        let closes = self.program.measures.iter().zip(&self.state.closes);
         windows.filter(|(m, _)| m.set == set).all(|(_, w)| !w.live(key))
+            && closes.filter(|(m, _)| m.set == set).all(|(_, c)| !c.holds(key))
             && nodes.filter(|(n, _)| n.set == set).all(|(n, s)| s.idle(n, key, now))
     }
 
@@ -345,7 +358,9 @@ impl Engine {
         let Some(mut batch) = Batch::new(&program, block) else { return };
         self.state.spaces.entry(block.space.to_string()).or_default();
         self.dedupe(&mut batch);
-        if let Some(space) = program.spaces.iter().position(|s| *s == block.space) {
+        if *block.space == *BROADCAST {
+            self.hear_groups(&batch);
+        } else if let Some(space) = program.spaces.iter().position(|s| *s == block.space) {
             self.know(&mut batch);
             if block.kind == Kind::Signal {
                 self.hear(&batch, space);
@@ -533,49 +548,6 @@ impl Engine {
         space.who.get(routing as usize)?.as_deref()
     }
 
-    /// Signals of other indicators arrive: remembers them and judges those who listen.
-    fn hear(&mut self, batch: &Batch<'_>, space: usize) {
-        let program = self.program.clone();
-        for row in 0..batch.len() {
-            let (true, Some(indicator), Some(sender)) =
-                (batch.keep[row], batch.text("indicator", row), batch.text("signal_key", row))
-            else {
-                continue;
-            };
-            let level = u8::try_from(batch.int("level_no", row).unwrap_or(0)).unwrap_or(0);
-            let Some(state) = self.state.spaces.get_mut(&*program.spaces[space]) else { continue };
-            let routing = batch.routing[row];
-            let open = state.signals.entry(routing).or_default();
-            let name = (indicator.to_owned(), sender.to_owned());
-            if level == 0 {
-                open.remove(&name);
-            } else {
-                open.insert(name, level);
-            }
-            if open.is_empty() {
-                state.signals.remove(&routing);
-            }
-            for (i, node) in program.nodes.iter().enumerate() {
-                if node.space == space && node.listens && node.rule.id != indicator {
-                    // A signal may be the first that is heard of the key.
-                    if let Kinded::Measure { measures, .. } = &node.kind {
-                        let len = self.set_len(node.set);
-                        measures.iter().for_each(|m| self.state.windows[*m].reserve(len));
-                    }
-                    let keys = match &self.state.sets[node.set].keys {
-                        Some(_) => self.state.sets[node.set].children.get(&routing).cloned().unwrap_or_default(),
-                        None => vec![routing],
-                    };
-                    let len = self.set_len(node.set);
-                    self.state.nodes[i].reserve(node, len);
-                    for key in keys {
-                        self.judge_again(i, key, batch.time(row), false);
-                    }
-                }
-            }
-        }
-    }
-
     /// Feeds lookups and gives their columns to the views that read them, row by row in log order.
     fn lookups(&mut self, batch: &mut Batch<'_>, space: usize) {
         let program = self.program.clone();
@@ -648,86 +620,6 @@ impl Engine {
         }
     }
 
-    /// The level of an open signal of an indicator for a routing key.
-    pub(crate) fn heard(&self, space: usize, routing: u32, indicator: &str) -> u8 {
-        let space = self.state.spaces.get(&*self.program.spaces[space]);
-        let open = space.and_then(|s| s.signals.get(&routing));
-        open.map_or(0, |open| {
-            open.iter().filter(|((id, _), _)| id == indicator).map(|(_, level)| *level).max().unwrap_or(0)
-        })
-    }
-
-    /// Says that a key's level has changed, and sends it to the key spaces whose indicators listen.
-    ///
-    /// The row that brought it about says where it goes; without one, what is known of the key. What was sent a level
-    /// is also sent its end.
-    pub(crate) fn signal(
-        &mut self,
-        node: usize,
-        key: u32,
-        level_no: u8,
-        value: Option<f64>,
-        at: Millis,
-        row: Option<&Subject>,
-    ) {
-        let program = self.program.clone();
-        let n = &program.nodes[node];
-        let text = self.key_text(n.set, key).replace(JOINT, "/");
-        let routing = self.routing(n.set, key);
-        let mut who = self.who(n.space, routing).cloned().unwrap_or_default();
-        if let Some(row) = row {
-            who.subject = row.clone().or(who.subject);
-        }
-        let space = program.spaces[n.space].clone();
-        let level = level_no.to_string();
-        let id = record_id(&["signal", &n.id, &space, &text, &at.to_string(), &level]);
-        let mut to_all = BTreeSet::new();
-        for route in targets(&program, &n.rule) {
-            let to = match route.key.as_str() {
-                "object_id" => who.subject.object_id.clone(),
-                "entity_id" => who.subject.entity_id.clone(),
-                "street" => who.subject.street.clone(),
-                "region" => who.subject.region.clone(),
-                "location_id" => who.subject.location_id.clone(),
-                "sensor_id" => who.subject.sensor_id.clone(),
-                "maintained_by" => who.maintained_by.clone(),
-                "group_id" => who.group_id.clone(),
-                _ => None,
-            };
-            // The routing key itself serves a route into the sender's own space.
-            let to = to.or_else(|| (*route.space == *space).then(|| self.key_text_routing(n.space, routing)));
-            let sent = self.state.nodes[node].sent.entry(key).or_default();
-            let place = (route.space.to_string(), to.unwrap_or_default());
-            if level_no == 0 {
-                if sent.is_empty() && !place.1.is_empty() {
-                    sent.insert(place);
-                }
-            } else if !place.1.is_empty() {
-                sent.insert(place.clone());
-                to_all.insert(place);
-            }
-        }
-        if level_no == 0 {
-            to_all = self.state.nodes[node].sent.remove(&key).unwrap_or_default();
-        }
-        for (to_space, to) in to_all {
-            let block =
-                loop_block(n.rule.industry.as_deref(), &to_space, &to, &n.id, &text, level_no, value, at, &id, &who);
-            let partition = crate::record::partition(&to_space, &to, self.partitions);
-            self.out.loops.entry(partition).or_default().push(block);
-        }
-        self.out.signals.push(Signal {
-            record_id: id,
-            indicator: n.id.clone(),
-            space,
-            key: text,
-            level_no,
-            value,
-            at,
-            subject: who.subject,
-        });
-    }
-
     pub(crate) fn key_text_routing(&self, space: usize, routing: u32) -> String {
         let space = self.state.spaces.get(&*self.program.spaces[space]);
         space.map_or_else(String::new, |s| s.keys.text(routing).to_owned())
@@ -744,6 +636,9 @@ type LookupColumn = (usize, usize, Vec<u32>, Vec<Scalar>);
 
 /// Idle keys are looked for once a day.
 const SWEEP: Millis = 86_400_000;
+
+/// Spans in which a source could not be read matter to gaps no longer than the longest cycle of duties.
+const BLIND_KEPT: Millis = 5 * 366 * 86_400_000;
 
 /// The rows in order, cut so that no key stands in one piece twice.
 fn runs_of_keys(rows: &RecordBatch) -> Vec<RecordBatch> {
@@ -763,56 +658,4 @@ fn runs_of_keys(rows: &RecordBatch) -> Vec<RecordBatch> {
     }
     runs.push(rows.slice(from, rows.num_rows() - from));
     runs
-}
-
-/// A signal as a row.
-#[expect(clippy::too_many_arguments, reason = "one argument a column of the record")]
-fn loop_block(
-    industry: Option<&str>,
-    space: &str,
-    key: &str,
-    indicator: &str,
-    sender: &str,
-    level_no: u8,
-    value: Option<f64>,
-    at: Millis,
-    id: &str,
-    who: &Who,
-) -> Block {
-    use arrow::array::{Float64Array, Int64Array, TimestampMillisecondArray, new_null_array};
-    use arrow::datatypes::{DataType, Field, Schema};
-    let mut fields: Vec<Field> = Vec::new();
-    let mut arrays: Vec<ArrayRef> = Vec::new();
-    for column in columns(Kind::Signal) {
-        let text = match column.name {
-            "record_id" => Some(id),
-            "source_system" => Some("forewarn"),
-            "source_dept" => Some("forewarn"),
-            "industry" => industry,
-            "entity_id" => who.subject.entity_id.as_deref(),
-            "object_id" => who.subject.object_id.as_deref(),
-            "region" => who.subject.region.as_deref(),
-            "street" => who.subject.street.as_deref(),
-            "object_name" => who.subject.name.as_deref(),
-            "object_type" => who.subject.object_type.as_deref(),
-            "risk_class" => who.subject.risk_class.as_deref(),
-            "indicator" => Some(indicator),
-            "signal_key" => Some(sender),
-            _ => None,
-        };
-        let array: ArrayRef = match (column.name, column.ty.arrow()) {
-            ("occurred_at", _) => Arc::new(TimestampMillisecondArray::from(vec![at]).with_timezone("+08:00")),
-            ("level_no", _) => Arc::new(Int64Array::from(vec![i64::from(level_no)])),
-            ("value", _) => Arc::new(Float64Array::from(vec![value])),
-            (_, DataType::Utf8) => Arc::new(StringArray::from(vec![text])),
-            (_, ty) => new_null_array(&ty, 1),
-        };
-        fields.push(column.field());
-        arrays.push(array);
-    }
-    fields.push(Field::new(Block::KEY, DataType::Utf8, true));
-    arrays.push(Arc::new(StringArray::from(vec![key])));
-    let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
-        .expect("every array is one row of its column's type");
-    Block { source: "signal".into(), kind: Kind::Signal, space: space.into(), home: false, rows }
 }

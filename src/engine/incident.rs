@@ -178,6 +178,7 @@ impl Engine {
             cause,
             number: 0,
             level,
+            level_since: Millis::MIN,
             cleared: None,
             members: BTreeSet::from([j.key]),
             opener,
@@ -348,6 +349,10 @@ impl Engine {
         let position = self.state.position.saturating_sub(1);
         let Some(incident) = self.state.nodes[node].incidents[at as usize].as_mut() else { return };
         incident.number += 1;
+        if matches!(kind, ChangeKind::Raised | ChangeKind::Upgraded) {
+            // Before time begins there is only the row's own.
+            incident.level_since = if self.state.log_time == Millis::MIN { j.at } else { self.state.log_time };
+        }
         let mut evidence: Vec<Reference> = kept;
         if evidence.is_empty() {
             evidence.extend(incident.opener.iter().map(|e| (*e.0).clone()));
@@ -369,6 +374,7 @@ impl Engine {
             indicator: n.id.clone(),
             at: j.at,
             log_time: self.state.log_time,
+            level_since: incident.level_since,
             space: program.spaces[n.space].clone(),
             key: routing_key,
             state,

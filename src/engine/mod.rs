@@ -7,13 +7,16 @@
 //! Cost: grows with the keys touched, not with rules times keys.
 
 mod batch;
+mod closes;
 mod core;
 mod dedupe;
 mod evidence;
+mod held;
 mod id;
 mod incident;
 mod keys;
 mod level;
+mod loops;
 mod methods;
 mod outcome;
 mod pane;

@@ -116,6 +116,8 @@ pub struct Change {
     pub at: Millis,
     /// Log time at which it was found.
     pub log_time: Millis,
+    /// Log time at which the warning got the level that it has: its deadlines run from here.
+    pub level_since: Millis,
     /// Key space.
     pub space: Arc<str>,
     /// Routing key.

@@ -6,6 +6,7 @@
 use super::level::{Formula, Ladder, LadderContext, RunSpec};
 use super::pane::Panes;
 use super::window::{Function, Shape};
+use crate::model::{Chart, Method as ChartMethod, ReadingModel, Season};
 use crate::pack::expression::{Expression, Want};
 use crate::pack::{
     Aggregate, Indicator, Keep, Method, OnNull, Pack, RowMatch, SignalRoute, Sql, Status, Window as WindowRule,
@@ -56,6 +57,8 @@ pub(crate) struct MeasureSpec {
     pub(crate) shape: Shape,
     pub(crate) keep_rows: bool,
     pub(crate) null_is_zero: bool,
+    /// An indicator sends its values as records: closes are kept until they are so old.
+    pub(crate) closes: Option<Millis>,
     pub(crate) fingerprint: u64,
 }
 
@@ -85,14 +88,54 @@ pub(crate) enum Role {
 /// The method of an indicator, compiled.
 #[derive(Debug)]
 pub(crate) enum Kinded {
-    Measure { measures: Vec<usize>, value: Option<Expression>, value_measure: Option<usize>, schema: SchemaRef },
-    Sustained { value: usize, gap: Option<Millis> },
-    Deadline { due: usize, at_once: Option<(usize, Level)>, offsets: Vec<Millis>, replace: bool, item: Option<usize> },
-    Gap { offsets: Vec<Millis>, roster: bool },
-    Sequence { within: Millis, wait: Millis, distinct: Option<usize>, item: Option<usize> },
-    Lookup { effective: Option<usize>, values: Vec<(String, usize)> },
-    Surge { window: Millis, windows: usize, least: usize, distinct: Option<usize> },
-    Chart { value: usize, relearn: Option<usize>, chart: crate::model::Chart },
+    Measure {
+        measures: Vec<usize>,
+        value: Option<Expression>,
+        value_measure: Option<usize>,
+        schema: SchemaRef,
+    },
+    Sustained {
+        value: usize,
+        gap: Option<Millis>,
+    },
+    Deadline {
+        due: usize,
+        at_once: Option<(usize, Level)>,
+        offsets: Vec<Millis>,
+        replace: bool,
+        item: Option<usize>,
+    },
+    /// `feeds`: sources that its matches come from; while one cannot be read, the gap does not grow.
+    Gap {
+        offsets: Vec<Millis>,
+        roster: bool,
+        feeds: Vec<String>,
+    },
+    Sequence {
+        within: Millis,
+        wait: Millis,
+        distinct: Option<usize>,
+        item: Option<usize>,
+    },
+    Lookup {
+        effective: Option<usize>,
+        values: Vec<(String, usize)>,
+    },
+    /// `group`: whose mean stands in for a history shorter than `least` windows.
+    Surge {
+        window: Millis,
+        windows: usize,
+        least: usize,
+        distinct: Option<usize>,
+        group: Option<usize>,
+    },
+    /// `hold`: readings wait so long for earlier ones.
+    Reading {
+        value: usize,
+        relearn: Option<usize>,
+        model: ReadingModel,
+        hold: Millis,
+    },
 }
 
 impl Kinded {
@@ -105,7 +148,7 @@ impl Kinded {
             Kinded::Gap { .. } => "gap",
             Kinded::Sequence { .. } => "sequence",
             Kinded::Lookup { .. } => "lookup",
-            Kinded::Surge { .. } | Kinded::Chart { .. } => "model",
+            Kinded::Surge { .. } | Kinded::Reading { .. } => "model",
         }
     }
 }
@@ -168,6 +211,8 @@ pub struct Program {
     pub(crate) horizon: Millis,
 }
 
+/// How long models wait for earlier readings, unless the rule says otherwise.
+const MODEL_HOLD: Millis = 30_000;
 const MINUTE: Millis = 60_000;
 const DAY: Millis = 86_400_000;
 
@@ -216,6 +261,15 @@ impl Program {
             }
         }
         Ok(program)
+    }
+
+    /// The longest time that a model waits for earlier readings.
+    pub(crate) fn longest_hold(&self) -> Millis {
+        let holds = self.nodes.iter().map(|n| match &n.kind {
+            Kinded::Reading { hold, .. } => *hold,
+            _ => 0,
+        });
+        holds.max().unwrap_or(0)
     }
 
     fn empty(hash: &str) -> Program {
@@ -342,10 +396,26 @@ impl Compiler<'_> {
         })
     }
 
+    /// Names of the source files whose rows these inputs read, the registry left out.
+    fn feeds(&self, inputs: &[Input]) -> Vec<String> {
+        let read = |name: &str, kind: Kind| {
+            inputs.iter().any(|i| i.role != Role::Roster && (i.source == name || i.source == kind.word()))
+        };
+        self.pack.sources.values().filter(|s| read(&s.name, s.kind)).map(|s| s.name.clone()).collect()
+    }
+
     fn roster(&mut self, sql: &Sql) -> Result<Input, String> {
         let view = self.view("registry", &BTreeMap::new())?;
         let filter = Some(self.expression(view, &sql.0, Want::Bool)?);
         Ok(Input { role: Role::Roster, source: "registry".to_owned(), view, filter, item: None })
+    }
+
+    /// How late rows of a source, or of every source of a kind, may be.
+    fn lateness(&self, source: &str, kind: Kind) -> Millis {
+        let of = |name: &str| self.program.sources.get(name).map(|times| times.lateness);
+        of(source)
+            .or_else(|| self.pack.sources.values().filter(|s| s.kind == kind).filter_map(|s| of(&s.name)).max())
+            .unwrap_or(DAY)
     }
 
     fn shape(&mut self, window: &WindowRule, kind: Kind, distinct: bool) -> (Shape, bool) {
@@ -401,8 +471,11 @@ impl Compiler<'_> {
             text(input),
             rule.lookups
         );
+        let closes = (rule.emit == Some(crate::pack::Emit::Value)).then(|| self.lateness(&rule.source, kind));
         let fingerprint = xxhash_rust::xxh3::xxh3_64(description.as_bytes());
         if let Some(i) = self.program.measures.iter().position(|m| m.fingerprint == fingerprint) {
+            let shared = &mut self.program.measures[i].closes;
+            *shared = (*shared).max(closes);
             return Ok(i);
         }
         self.program.measures.push(MeasureSpec {
@@ -415,6 +488,7 @@ impl Compiler<'_> {
             shape,
             keep_rows,
             null_is_zero,
+            closes,
             fingerprint,
         });
         Ok(self.program.measures.len() - 1)
@@ -488,7 +562,7 @@ impl Compiler<'_> {
                     inputs.push(self.roster(roster)?);
                 }
                 quantities[0] = "days".to_owned();
-                Kinded::Gap { offsets: Vec::new(), roster: m.roster.is_some() }
+                Kinded::Gap { offsets: Vec::new(), roster: m.roster.is_some(), feeds: self.feeds(&inputs) }
             }
             Method::Sequence(m) if m.absent => {
                 // A without b is a deadline that b ends.
@@ -532,28 +606,20 @@ impl Compiler<'_> {
                             windows,
                             least: parameter("min_windows", 4.0) as usize,
                             distinct: self.maybe(view, m.distinct.as_ref(), Want::Text)?,
+                            group: self.maybe(view, m.group.as_ref(), Want::Text)?,
                         }
                     }
-                    "ewma" | "cusum" => {
-                        quantities = ["score", "value", "mean", "sigma"].map(str::to_owned).to_vec();
+                    method => {
+                        let model = reading_model(method, &parameter)?;
+                        quantities = ["score", "value"].iter().chain(model.terms()).map(|q| (*q).to_owned()).collect();
                         let value = m.value.as_ref().ok_or("the model needs a value")?;
-                        let chart = crate::model::Chart {
-                            method: if file.method == "ewma" {
-                                crate::model::Method::Ewma { weight: parameter("lambda", 0.2) }
-                            } else {
-                                crate::model::Method::Cusum { slack: parameter("k", 0.5) }
-                            },
-                            warm_up: parameter("warm_up", 200.0) as u32,
-                            warm_up_span: (parameter("warm_up_days", 7.0) * DAY as f64) as Millis,
-                            sigma_floor: parameter("sigma_floor", 0.0),
-                        };
-                        Kinded::Chart {
+                        Kinded::Reading {
                             value: self.expression(view, &value.0, Want::Number)?,
                             relearn: self.maybe(view, m.relearn.as_ref(), Want::Bool)?,
-                            chart,
+                            model,
+                            hold: m.reorder.map_or(MODEL_HOLD, |s| s.millis()),
                         }
                     }
-                    other => return Err(format!("no method \"{other}\" for models")),
                 }
             }
         };
@@ -676,6 +742,7 @@ impl Compiler<'_> {
         };
         let ladders = vec![context.ladder(&levels, None, &rule.clear)?];
         let set = self.set(space, &[], false);
+        let feeds = self.feeds(std::slice::from_ref(&main));
         self.program.nodes.push(Node {
             id: rule.id.as_str().into(),
             rule: rule.clone(),
@@ -685,7 +752,7 @@ impl Compiler<'_> {
             set,
             space,
             inputs: vec![main, roster],
-            kind: Kinded::Gap { offsets: vec![absence.after.millis()], roster: true },
+            kind: Kinded::Gap { offsets: vec![absence.after.millis()], roster: true, feeds },
             quantities,
             runs: Vec::new(),
             rows: Vec::new(),
@@ -729,6 +796,35 @@ fn sliding(size: Millis, pane: Option<Millis>) -> Shape {
     }
     let count = (size + pane - 1) / pane;
     Shape { panes: Panes::Span(pane), count: u32::try_from(count).unwrap_or(u32::MAX), size: Some(size) }
+}
+
+/// A model of readings by its method, as a model file names it.
+fn reading_model(method: &str, parameter: &dyn Fn(&str, f64) -> f64) -> Result<ReadingModel, String> {
+    let chart = |method: ChartMethod| {
+        ReadingModel::Chart(Chart {
+            method,
+            warm_up: parameter("warm_up", 200.0) as u32,
+            warm_up_span: (parameter("warm_up_days", 7.0) * DAY as f64) as Millis,
+            sigma_floor: parameter("sigma_floor", 0.0),
+        })
+    };
+    Ok(match method {
+        "ewma" => chart(ChartMethod::Ewma { weight: parameter("lambda", 0.2) }),
+        "cusum" => chart(ChartMethod::Cusum { slack: parameter("k", 0.5) }),
+        "shewhart" => chart(ChartMethod::Shewhart),
+        "page_hinkley" => chart(ChartMethod::PageHinkley { slack: parameter("k", 0.1) }),
+        "holt_winters" => ReadingModel::Season(Season {
+            alpha: parameter("alpha", 0.2),
+            beta: parameter("beta", 0.0),
+            gamma: parameter("gamma", 0.2),
+            step: (parameter("step_minutes", 60.0) * MINUTE as f64) as Millis,
+            steps: parameter("steps", 24.0) as u32,
+            multiplicative: parameter("multiplicative", 0.0) > 0.0,
+            warm_up: parameter("warm_up", 3.0) as u32,
+            sigma_floor: parameter("sigma_floor", 0.0),
+        }),
+        other => return Err(format!("no method \"{other}\" for models")),
+    })
 }
 
 /// The signals of a rule go to these key spaces.

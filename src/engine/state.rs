@@ -3,17 +3,20 @@
 //! Promise: saved and restored, it behaves exactly as if it had never been away.
 
 use super::batch::Scalar;
+use super::closes::Closes;
 use super::dedupe::Dedupe;
 use super::evidence::Evidence;
+use super::held::Held;
 use super::keys::{JOINT, KeyTable};
 use super::level::Standing;
 use super::outcome::Subject;
 use super::program::{Kinded, Node, Program};
 use super::window::{Kept, Window};
-use crate::model::ChartState;
+use crate::model::{ReadingState, TERMS};
 use crate::record::{Level, Millis};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 /// A raw partition's mark.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,6 +65,8 @@ pub(crate) struct Incident {
     pub(crate) cause: String,
     pub(crate) number: u32,
     pub(crate) level: Level,
+    /// Log time at which it got its level.
+    pub(crate) level_since: Millis,
     pub(crate) cleared: Option<Millis>,
     /// State keys in it that stand at a level.
     pub(crate) members: BTreeSet<u32>,
@@ -84,6 +89,17 @@ impl Default for Due {
     fn default() -> Due {
         Due { at: 0, open: false, newest: Millis::MIN }
     }
+}
+
+/// What the keys of a group have had together, over the whole city.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Group {
+    /// Keys, by the partition that told.
+    pub(crate) keys: BTreeMap<String, f64>,
+    /// The first close told.
+    pub(crate) first: Millis,
+    /// Rows by close; a close without rows is not told.
+    pub(crate) rows: BTreeMap<Millis, f64>,
 }
 
 /// What a method keeps per key.
@@ -119,11 +135,19 @@ pub(crate) enum MethodState {
         rows: Vec<Vec<Kept>>,
         begun: Vec<Millis>,
         newest: Vec<Millis>,
-        live: usize,
+        /// The group that a key's newest row named.
+        group: Vec<Option<Arc<str>>>,
+        groups: BTreeMap<Arc<str>, Group>,
+        /// How many keys of each group were told of last.
+        told: BTreeMap<Arc<str>, f64>,
+        /// Event time of the newest row of all keys.
+        latest: Millis,
     },
-    Chart {
-        states: Vec<ChartState>,
-        scores: Vec<[f64; 4]>,
+    Reading {
+        /// `None` before the first reading.
+        states: Vec<Option<ReadingState>>,
+        /// Score, reading, terms of the newest score; NaN for none.
+        scores: Vec<[f64; 2 + TERMS]>,
     },
 }
 
@@ -139,6 +163,8 @@ pub(crate) struct NodeState {
     pub(crate) cool: BTreeMap<String, (u8, Millis)>,
     /// Key to the (key space, key) that its open signal went to.
     pub(crate) sent: BTreeMap<u32, BTreeSet<(String, String)>>,
+    /// Values sent: (close, key) to revision and value.
+    pub(crate) said: BTreeMap<(i64, u32), (i64, Option<f64>)>,
     pub(crate) method: MethodState,
     pub(crate) matches: u64,
     pub(crate) nulls: u64,
@@ -153,6 +179,7 @@ impl NodeState {
             open: BTreeMap::new(),
             cool: BTreeMap::new(),
             sent: BTreeMap::new(),
+            said: BTreeMap::new(),
             method: match &node.kind {
                 Kinded::Measure { .. } => MethodState::None,
                 Kinded::Sustained { .. } => MethodState::Sustained {
@@ -172,10 +199,16 @@ impl NodeState {
                     MethodState::Sequence { first: Vec::new(), then: Vec::new(), newest: Vec::new() }
                 }
                 Kinded::Lookup { .. } => MethodState::Lookup { versions: Vec::new() },
-                Kinded::Surge { .. } => {
-                    MethodState::Surge { rows: Vec::new(), begun: Vec::new(), newest: Vec::new(), live: 0 }
-                }
-                Kinded::Chart { .. } => MethodState::Chart { states: Vec::new(), scores: Vec::new() },
+                Kinded::Surge { .. } => MethodState::Surge {
+                    rows: Vec::new(),
+                    begun: Vec::new(),
+                    newest: Vec::new(),
+                    group: Vec::new(),
+                    groups: BTreeMap::new(),
+                    told: BTreeMap::new(),
+                    latest: Millis::MIN,
+                },
+                Kinded::Reading { .. } => MethodState::Reading { states: Vec::new(), scores: Vec::new() },
             },
             matches: 0,
             nulls: 0,
@@ -205,14 +238,15 @@ impl NodeState {
                 grow(newest, len, Millis::MIN);
             }
             MethodState::Lookup { versions } => grow(versions, len, Vec::new()),
-            MethodState::Surge { rows, begun, newest, .. } => {
+            MethodState::Surge { rows, begun, newest, group, .. } => {
+                grow(group, len, None);
                 grow(rows, len, Vec::new());
                 grow(begun, len, Millis::MAX);
                 grow(newest, len, Millis::MIN);
             }
-            MethodState::Chart { states, scores } => {
-                grow(states, len, ChartState::default());
-                grow(scores, len, [f64::NAN; 4]);
+            MethodState::Reading { states, scores } => {
+                grow(states, len, None);
+                grow(scores, len, [f64::NAN; 2 + TERMS]);
             }
         }
     }
@@ -239,8 +273,9 @@ impl NodeState {
                 MethodState::Lookup { versions } => versions.get(k).is_none_or(Vec::is_empty),
                 // Since when a key is watched is never forgotten: a quiet year makes a sudden surge the clearer.
                 MethodState::Surge { begun, .. } => begun.get(k).is_none_or(|t| *t == Millis::MAX),
-                MethodState::Chart { states, .. } => {
-                    states.get(k).is_none_or(|s| s.newest().is_none_or(|t| forgotten(t, now)))
+                MethodState::Reading { states, .. } => {
+                    let newest = states.get(k).and_then(Option::as_ref).and_then(ReadingState::newest);
+                    newest.is_none_or(|t| forgotten(t, now))
                 }
             }
     }
@@ -276,11 +311,11 @@ impl NodeState {
             then[k] = Vec::new();
             newest[k] = Millis::MIN;
         }
-        if let MethodState::Chart { states, scores } = &mut self.method
+        if let MethodState::Reading { states, scores } = &mut self.method
             && k < states.len()
         {
-            states[k] = ChartState::default();
-            scores[k] = [f64::NAN; 4];
+            states[k] = None;
+            scores[k] = [f64::NAN; 2 + TERMS];
         }
     }
 }
@@ -339,15 +374,21 @@ pub(crate) struct State {
     pub(crate) log_time: Millis,
     pub(crate) wall: Millis,
     pub(crate) marks: BTreeMap<String, Mark>,
+    /// By raw partition: spans of log time in which it could not be read; the last may be open (end MAX).
+    pub(crate) blind: BTreeMap<String, Vec<(Millis, Millis)>>,
     pub(crate) version: u64,
     pub(crate) pack: String,
     pub(crate) dedupe: Dedupe,
     pub(crate) spaces: BTreeMap<String, SpaceState>,
     pub(crate) sets: Vec<SetState>,
     pub(crate) windows: Vec<Window>,
+    /// Beside each window, what its closes held; empty where no indicator sends its values.
+    pub(crate) closes: Vec<Closes>,
     pub(crate) nodes: Vec<NodeState>,
     /// (due, node, key)
     pub(crate) timers: BTreeSet<(Millis, u32, u32)>,
+    /// Readings that wait for earlier ones.
+    pub(crate) held: Held,
     /// (due, node, incident): blue warnings that end by themselves.
     pub(crate) expiries: BTreeSet<(Millis, u32, u32)>,
     /// (wall time, position), one a minute: where in the log a window begins.
@@ -366,14 +407,17 @@ impl State {
             log_time: Millis::MIN,
             wall: Millis::MIN,
             marks: BTreeMap::new(),
+            blind: BTreeMap::new(),
             version: 0,
             pack: program.hash.to_string(),
             dedupe: Dedupe::default(),
             spaces: BTreeMap::new(),
             sets: Vec::new(),
             windows: Vec::new(),
+            closes: Vec::new(),
             nodes: Vec::new(),
             timers: BTreeSet::new(),
+            held: Held::default(),
             expiries: BTreeSet::new(),
             places: VecDeque::new(),
             fates: BTreeMap::new(),
@@ -389,6 +433,7 @@ impl State {
         }
         for m in &program.measures {
             state.windows.push(Window::new(m.shape, m.function, m.keep_rows));
+            state.closes.push(Closes::default());
         }
         state.nodes = program.nodes.iter().map(NodeState::new).collect();
         state
@@ -409,13 +454,13 @@ impl State {
                 set_kept[i] = true;
             }
         }
-        let mut windows: Vec<Option<Window>> = self.windows.into_iter().map(Some).collect();
+        let mut windows: Vec<Option<(Window, Closes)>> = self.windows.into_iter().zip(self.closes).map(Some).collect();
         for (i, m) in new.measures.iter().enumerate() {
             if set_kept[m.set]
                 && let Some(at) = old.measures.iter().position(|o| o.fingerprint == m.fingerprint)
                 && let Some(kept) = windows[at].take()
             {
-                next.windows[i] = kept;
+                (next.windows[i], next.closes[i]) = kept;
             }
         }
         let mut moved = BTreeMap::new();
@@ -436,6 +481,7 @@ impl State {
         };
         next.timers = renumber(self.timers);
         next.expiries = renumber(self.expiries);
+        next.held = self.held.renumbered(&moved);
         for (name, space) in self.spaces {
             next.spaces.insert(name, space);
         }
@@ -444,6 +490,7 @@ impl State {
             log_time: self.log_time,
             wall: self.wall,
             marks: self.marks,
+            blind: self.blind,
             version: self.version,
             dedupe: self.dedupe,
             places: self.places,
@@ -452,6 +499,42 @@ impl State {
             failed: self.failed,
             ..next
         }
+    }
+
+    /// A raw partition cannot be read from now on.
+    pub(crate) fn blinded(&mut self, raw: &str) {
+        let now = self.log_time;
+        let Some(mark) = self.marks.get_mut(raw).filter(|mark| !mark.blind) else { return };
+        mark.blind = true;
+        self.blind.entry(raw.to_owned()).or_default().push((now, Millis::MAX));
+    }
+
+    /// A raw partition is read again.
+    pub(crate) fn sighted(&mut self, raw: &str) {
+        if let Some((_, to)) = self.blind.get_mut(raw).and_then(|spans| spans.last_mut())
+            && *to == Millis::MAX
+        {
+            *to = self.log_time;
+        }
+    }
+
+    /// How long, between two instants, some raw partition of these sources could not be read.
+    pub(crate) fn blind_span(&self, sources: &[String], from: Millis, to: Millis) -> Millis {
+        if self.blind.is_empty() {
+            return 0;
+        }
+        let of = |raw: &str| raw.rsplit_once('/').map_or(raw, |(source, _)| source).to_owned();
+        let spans = self.blind.iter().filter(|(raw, _)| sources.contains(&of(raw))).flat_map(|(_, spans)| spans);
+        let mut spans: Vec<(Millis, Millis)> =
+            spans.map(|(a, b)| (*a.max(&from), *b.min(&to))).filter(|(a, b)| a < b).collect();
+        spans.sort_unstable();
+        let mut total = 0;
+        let mut reached = Millis::MIN;
+        for (a, b) in spans {
+            total += (b - a.max(reached)).max(0);
+            reached = reached.max(b);
+        }
+        total
     }
 
     /// Builds again what is not saved.

@@ -187,8 +187,11 @@ impl RuleTests {
             now = row.at;
             all.extend(feed(&mut run, row, stamp(now))?.warnings);
         }
-        if let Some(end) = test.ticks {
-            all.extend(pass(&mut run, now, test.start + end.millis())?);
+        // Models wait for readings that might still come.
+        let held = self.program.longest_hold();
+        let end = test.ticks.map(|end| test.start + end.millis()).or((held > 0).then_some(now + held));
+        if let Some(end) = end {
+            all.extend(pass(&mut run, now, end)?);
         }
         all.extend(run.finish()?.warnings);
         all.retain(|w| w.indicator.id == indicator);

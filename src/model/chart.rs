@@ -1,5 +1,7 @@
-//! M2 and M3, control charts of a reading: EWMA and two-sided CUSUM over a baseline learnt from the first samples.
+//! Control charts of a reading over a baseline learnt from the first samples: EWMA (M2), two-sided CUSUM (M3),
+//! Shewhart with run rules, Page–Hinkley.
 
+use super::reading::{Scored, TERMS};
 use serde::{Deserialize, Serialize};
 
 /// The statistic of a chart.
@@ -12,6 +14,15 @@ pub enum Method {
     },
     /// max of the two sums S = max(0, S + (±(x - mean)/sigma) - slack).
     Cusum {
+        /// Slack in standard deviations.
+        slack: f64,
+    },
+    /// |x - mean| / sigma, and as a further term `run` the strongest pattern of the newest readings on one side of the
+    /// mean: 4 one beyond three sigma, 3 two of three beyond two, 2 four of five beyond one, 1 eight in a row, 0 none.
+    Shewhart,
+    /// The larger of the two sums of (x - running mean) / sigma, less the slack, above their least and below their
+    /// greatest value. Unlike CUSUM it follows a slowly moving mean.
+    PageHinkley {
         /// Slack in standard deviations.
         slack: f64,
     },
@@ -30,7 +41,7 @@ pub struct Chart {
     pub sigma_floor: f64,
 }
 
-/// One key's state: 64 bytes.
+/// One key's state: 96 bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ChartState {
     samples: u32,
@@ -42,17 +53,22 @@ pub struct ChartState {
     learnt: bool,
     high: f64,
     low: f64,
+    /// Page–Hinkley: least of the rising and greatest of the falling sum.
+    floor: f64,
+    ceiling: f64,
+    /// Zones of the newest eight readings, four bits each, the newest lowest: side (8: below) and full sigmas, at most 3.
+    zones: u32,
 }
 
-/// A scored reading.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Scored {
-    /// The statistic, in standard deviations.
-    pub score: f64,
-    /// Baseline mean.
-    pub mean: f64,
-    /// Baseline standard deviation.
-    pub sigma: f64,
+impl Chart {
+    /// Names of the terms of a score.
+    #[must_use]
+    pub(super) fn terms(&self) -> &'static [&'static str] {
+        match self.method {
+            Method::Shewhart => &["mean", "sigma", "run"],
+            _ => &["mean", "sigma"],
+        }
+    }
 }
 
 impl ChartState {
@@ -62,8 +78,9 @@ impl ChartState {
     /// - `at`: event time, milliseconds; `reading`: finite
     ///
     /// # Source
-    /// Roberts (1959), Technometrics 1(3), for EWMA; Page (1954), Biometrika 41, for CUSUM; Welford (1962) for the
-    /// running variance.
+    /// Roberts (1959), Technometrics 1(3), for EWMA; Page (1954), Biometrika 41, for CUSUM; Western Electric,
+    /// Statistical Quality Control Handbook (1956), for the run rules; Hinkley (1971), Biometrika 58, for the sums around
+    /// a running mean; Welford (1962) for the running variance.
     pub fn apply(&mut self, chart: &Chart, at: i64, reading: f64) -> Option<Scored> {
         if self.samples > 0 && at < self.last {
             return None;
@@ -103,19 +120,52 @@ impl ChartState {
                 self.low = (self.low - z - slack).max(0.0);
                 self.high.max(self.low)
             }
+            Method::Shewhart => {
+                let z = (reading - self.mean) / sigma;
+                let side = if z < 0.0 { 8 } else { 0 };
+                // Eight readings fill the zones; before that the empty ones lie on no side.
+                self.zones = self.zones << 4 | side | (z.abs().floor().min(3.0) as u32) << 1 & 6 | 1;
+                z.abs()
+            }
+            Method::PageHinkley { slack } => {
+                self.mean += (reading - self.mean) / f64::from(self.samples);
+                let z = (reading - self.mean) / sigma;
+                self.high += z - slack;
+                self.low += z + slack;
+                self.floor = self.floor.min(self.high);
+                self.ceiling = self.ceiling.max(self.low);
+                (self.high - self.floor).max(self.ceiling - self.low)
+            }
         };
-        Some(Scored { score, mean: self.mean, sigma })
+        let mut terms = [f64::NAN; TERMS];
+        (terms[0], terms[1]) = (self.mean, sigma);
+        if let Method::Shewhart = chart.method {
+            terms[2] = self.run();
+        }
+        Some(Scored { score, terms })
     }
 
-    /// True for a time before the newest reading.
-    #[must_use]
-    pub fn is_older(&self, at: i64) -> bool {
-        self.samples > 0 && at < self.last
-    }
-
-    /// Starts a new baseline.
-    pub fn relearn(&mut self) {
-        *self = ChartState::default();
+    /// The strongest pattern of the newest readings.
+    fn run(&self) -> f64 {
+        // Readings among the newest `of` on a side at or beyond so many sigmas.
+        let beyond = |of: u32, side: u32, sigmas: u32| {
+            (0..of)
+                .map(|i| self.zones >> (4 * i) & 15)
+                .filter(|zone| zone & 1 == 1 && zone & 8 == side && (zone >> 1 & 3) >= sigmas)
+                .count()
+        };
+        let any = |of, sigmas, needed| [0, 8].into_iter().any(|side| beyond(of, side, sigmas) >= needed);
+        if any(1, 3, 1) {
+            4.0
+        } else if any(3, 2, 2) {
+            3.0
+        } else if any(5, 1, 4) {
+            2.0
+        } else if any(8, 0, 8) {
+            1.0
+        } else {
+            0.0
+        }
     }
 
     /// Event time of the newest reading applied, milliseconds; `None` before the first.
@@ -167,6 +217,73 @@ mod tests {
         for (i, (x, e)) in readings.into_iter().zip(expected).enumerate() {
             let scored = state.apply(&chart, 3 + i as i64, x).unwrap();
             assert!((scored.score - e).abs() < 1e-9, "{i}: {} against {e}", scored.score);
+        }
+    }
+
+    /// A series without a pattern, the same on every machine.
+    fn series(n: u64) -> Vec<f64> {
+        (0..n).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f64 / f64::from(1 << 22) + 8.0).collect()
+    }
+
+    /// Scores of a series after the baseline of mean 10 and standard deviation 1.
+    fn scores(method: Method, series: &[f64]) -> Vec<f64> {
+        let (chart, mut state) = learnt(method);
+        let each = series.iter().enumerate();
+        each.map(|(i, x)| state.apply(&chart, 3 + i as i64, *x).unwrap().score).collect()
+    }
+
+    #[test]
+    fn charts_equal_their_definitions_written_out() {
+        let x = series(200);
+        let z: Vec<f64> = x.iter().map(|x| x - 10.0).collect();
+        let near = |got: f64, want: f64, what: &str, i: usize| {
+            assert!((got - want).abs() <= 1e-9 * want.abs().max(1.0), "{what} {i}: {got} against {want}");
+        };
+        for (i, got) in scores(Method::Ewma { weight: 0.2 }, &x).into_iter().enumerate() {
+            // E = weight Σ (1 - weight)^k x, from the newest back, and what is left of the mean.
+            let e: f64 = (0..=i).map(|k| 0.2 * 0.8f64.powi(k as i32) * z[i - k]).sum();
+            near(got, e.abs() / (0.2f64 / 1.8).sqrt(), "ewma", i);
+        }
+        for (i, got) in scores(Method::Cusum { slack: 0.5 }, &x).into_iter().enumerate() {
+            // The largest sum of the newest readings, of any length, none of them included.
+            let largest = |sign: f64| {
+                (0..=i).map(|from| z[from..=i].iter().map(|z| sign * z - 0.5).sum::<f64>()).fold(0.0, f64::max)
+            };
+            near(got, largest(1.0).max(largest(-1.0)), "cusum", i);
+        }
+        for (i, got) in scores(Method::PageHinkley { slack: 0.1 }, &x).into_iter().enumerate() {
+            // The mean runs over the baseline's three readings too.
+            let mean = |to: usize| (30.0 + x[..=to].iter().sum::<f64>()) / (to as f64 + 4.0);
+            let sums =
+                |slack: f64| -> Vec<f64> { (0..=i).map(|to| (0..=to).map(|j| x[j] - mean(j) + slack).sum()).collect() };
+            let (rising, falling) = (sums(-0.1), sums(0.1));
+            let least = rising.iter().copied().fold(0.0, f64::min);
+            let greatest = falling.iter().copied().fold(0.0, f64::max);
+            near(got, (rising[i] - least).max(greatest - falling[i]), "page-hinkley", i);
+        }
+    }
+
+    #[test]
+    fn run_rules_name_the_strongest_pattern() {
+        for (readings, run) in [
+            (&[10.0, 9.9, 10.1][..], 0.0),
+            (&[13.1], 4.0),
+            (&[6.9], 4.0),
+            (&[12.1, 10.0, 12.2], 3.0),
+            (&[12.1, 10.0, 7.8], 0.0),
+            (&[11.1, 11.2, 10.0, 11.3, 11.4], 2.0),
+            (&[11.1, 11.2, 10.0, 11.3], 0.0),
+            (&[10.1; 8], 1.0),
+            (&[9.9; 8], 1.0),
+            (&[10.1; 7], 0.0),
+            (&[10.1, 10.1, 10.1, 10.1, 9.9, 10.1, 10.1, 10.1], 0.0),
+        ] {
+            let (chart, mut state) = learnt(Method::Shewhart);
+            let mut last = 0.0;
+            for (i, x) in readings.iter().enumerate() {
+                last = state.apply(&chart, 3 + i as i64, *x).unwrap().terms[2];
+            }
+            assert_eq!(last, run, "{readings:?}");
         }
     }
 

@@ -4,7 +4,15 @@
 //! Not here: thresholds and levels (the rule has them), which rows count (`engine`).
 
 mod chart;
+mod peer;
+mod reading;
+mod season;
 mod surge;
+mod trend;
 
-pub use chart::{Chart, ChartState, Method, Scored};
+pub use chart::{Chart, ChartState, Method};
+pub use peer::Peers;
+pub use reading::{ReadingModel, ReadingState, Scored, TERMS};
+pub use season::{Season, SeasonState};
 pub use surge::{SurgeScore, surge};
+pub use trend::{Line, Trend};

@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 const BUILT_IN: &[(&str, &str)] = &[
     ("models/cusum.yaml", include_str!("../../models/cusum.yaml")),
     ("models/ewma.yaml", include_str!("../../models/ewma.yaml")),
+    ("models/holt_winters.yaml", include_str!("../../models/holt_winters.yaml")),
+    ("models/page_hinkley.yaml", include_str!("../../models/page_hinkley.yaml")),
+    ("models/shewhart.yaml", include_str!("../../models/shewhart.yaml")),
     ("models/surge.yaml", include_str!("../../models/surge.yaml")),
     ("rules/shared/calendar.yaml", include_str!("../../rules/shared/calendar.yaml")),
     ("rules/shared/deadlines.yaml", include_str!("../../rules/shared/deadlines.yaml")),

@@ -12,7 +12,7 @@ pub struct ModelFile {
     pub id: String,
     /// 名称
     pub name: String,
-    /// 方法: surge, ewma, cusum
+    /// 方法: surge, ewma, cusum, shewhart, page_hinkley, holt_winters
     pub method: String,
     /// 版本
     pub version: u32,

@@ -357,7 +357,7 @@ pub struct LookupMethod {
 /// `kind: model`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelMethod {
-    /// 模型: surge, ewma, cusum
+    /// 模型: the id of a file in `models/`
     pub model: String,
     /// 读数 (SQL number); models of counts need none.
     #[serde(default)]

@@ -110,12 +110,12 @@ impl Responder {
         });
         let audiences = told::audiences(change.level, &lead.dept, &assist, &self.regions.city, district);
 
-        // Only these start clocks: what was running before a clear or a return runs on.
-        let starts =
-            matches!(change.kind, ChangeKind::Raised | ChangeKind::Upgraded).then_some(Time::new(change.at).millis());
+        // A raise and an upgrade start the clocks, when they are found: a record that came late leaves as much time as
+        // any other. A clear and a return let them run on.
+        let ended = change.kind == ChangeKind::Expired;
+        let starts = (!ended).then_some(Time::new(change.level_since).millis());
         let table = self.deadlines.levels.get(&change.level);
         let clock = deadline::clock(table, change.level);
-        let ended = change.kind == ChangeKind::Expired;
         let mut plan_in_force = plan_file
             .filter(|_| !ended)
             .and_then(|p| plan::in_force(p, change.level, &lead.dept, starts, &self.calendar, clock));
@@ -123,7 +123,8 @@ impl Responder {
             plan.off_site_first = off_site_first(change, industry);
         }
         let deadlines = starts.zip(table).map(|(from, table)| deadline::deadlines(&self.calendar, table, from));
-        let joint_assessment = joint_assessment(change, &lead, starts.is_some());
+        let joint_assessment =
+            joint_assessment(change, &lead, matches!(change.kind, ChangeKind::Raised | ChangeKind::Upgraded));
         let departments = self.departments(lead, assist, change.level, district);
 
         let mut warning = Warning {

@@ -210,12 +210,12 @@ fn several_departments_judge_together_when_they_must() {
 }
 
 #[test]
-fn only_a_raise_and_an_upgrade_start_the_clocks() {
+fn the_clocks_of_a_level_run_through_a_clear_and_a_return_until_the_end() {
     for (kind, clocks, plan) in [
         (ChangeKind::Raised, true, true),
         (ChangeKind::Upgraded, true, true),
-        (ChangeKind::Cleared, false, true),
-        (ChangeKind::Returned, false, true),
+        (ChangeKind::Cleared, true, true),
+        (ChangeKind::Returned, true, true),
         (ChangeKind::Expired, false, false),
     ] {
         let w = with(|c| c.kind = kind);
@@ -232,11 +232,11 @@ fn deadlines_and_steps_are_due_on_the_clock_of_the_level() {
         let c = change(level);
         let w = respond(&pack, &c);
         let table = &pack.deadlines.levels[&level];
-        let due = |allowed| Time::new(pack.calendar.due(c.at, allowed, table.clock));
+        let due = |allowed| Time::new(pack.calendar.due(c.level_since, allowed, table.clock));
         let deadlines = w.deadlines.expect("a raise and an upgrade start the clocks");
         assert_eq!(
             (deadlines.clock, deadlines.from, deadlines.sign_by, deadlines.first_report_by, deadlines.disposal_by),
-            (table.clock, Time::new(c.at), due(table.sign), due(table.first_report), due(table.disposal)),
+            (table.clock, Time::new(c.level_since), due(table.sign), due(table.first_report), due(table.disposal)),
             "{level:?}"
         );
         for step in w.plan.expect("the plan has every level").steps {
@@ -266,7 +266,7 @@ fn working_time_skips_nights_holidays_and_weekends() {
         (Level::Red, 20, "2026-05-08 21:00", "2026-05-08 22:30", "2026-05-08 20:45"),
     ] {
         let mut c = change(level);
-        c.at = at(hour, 30);
+        c.level_since = at(hour, 30);
         let found = respond(&pack(), &c).deadlines.expect("deadlines");
         assert_eq!((found.sign_by.minute().as_str(), found.first_report_by.minute().as_str()), (sign, first_report));
         let half = found.reminders.iter().find(|r| r.of == ReminderOf::Sign && r.percent == 50).expect("a reminder");

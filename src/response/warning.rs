@@ -125,7 +125,7 @@ pub struct Warning {
     /// 响应预案 / response plan of the level
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanInForce>,
-    /// 时限；仅发布和升级重新计时 / deadlines; only a raise and an upgrade start them
+    /// 时限；自发布或升级时起算，触发消除后继续计时 / deadlines, from the raise or upgrade on; a clear does not stop them
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadlines: Option<Deadlines>,
 }
@@ -456,7 +456,7 @@ pub struct DueStep {
     pub with: Vec<String>,
     /// 时限（按等级时钟） / time allowed, on the clock of the level
     pub within: Span,
-    /// 最迟；仅发布和升级重新计时 / by when; only a raise and an upgrade start the clock
+    /// 最迟，自发布或升级时起算 / by when, on the clock of the level
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Time>,
 }

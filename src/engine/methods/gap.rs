@@ -1,4 +1,5 @@
-//! `gap`: no matching record for too long, since the last match or since the roster named the key.
+//! `gap`: no matching record for too long, since the last match or since the roster named the key. Time in which a
+//! source of matches could not be read does not count.
 
 use super::super::batch::Batch;
 use super::super::core::{Engine, NODE};
@@ -114,12 +115,20 @@ impl Engine {
     fn schedule_gap(&mut self, node: usize, key: u32) {
         let program = self.program.clone();
         let Kinded::Gap { offsets, .. } = &program.nodes[node].kind else { return };
-        let now = self.state.log_time;
-        let Some(anchor) = self.gap_anchor(node, key as usize) else { return };
+        let k = key as usize;
+        let now = match self.state.log_time {
+            // Time has not begun: as of the match itself.
+            Millis::MIN => match self.gap_anchor(node, k) {
+                Some(anchor) => anchor,
+                None => return,
+            },
+            now => now,
+        };
+        let Some(elapsed) = self.gap_elapsed(node, k, now) else { return };
         // Overdue already: due at once, at the place in time that the log has reached.
-        let overdue = offsets.iter().any(|o| anchor + o <= now);
-        let next = offsets.iter().map(|o| anchor + o).find(|t| *t > now);
-        let due = if overdue && now != Millis::MIN { Some(now) } else { next };
+        let overdue = self.state.log_time != Millis::MIN && offsets.iter().any(|o| *o <= elapsed);
+        let next = offsets.iter().find(|o| **o > elapsed).map(|o| now + (o - elapsed));
+        let due = if overdue { Some(now) } else { next };
         let MethodState::Gap { scheduled, .. } = &mut self.state.nodes[node].method else { return };
         let held = &mut scheduled[key as usize];
         // An earlier timer looks again by itself; a later one, of a gap that is over, would be too late.
@@ -153,7 +162,8 @@ impl Engine {
         }
         // The next level, if the gap goes on.
         let now = self.state.log_time.max(due);
-        let next = self.gap_anchor(node, k).and_then(|a| offsets.iter().map(|o| a + o).find(|t| *t > now));
+        let elapsed = self.gap_elapsed(node, k, now);
+        let next = elapsed.and_then(|e| offsets.iter().find(|o| **o > e).map(|o| now + (o - e)));
         if let (Some(next), MethodState::Gap { scheduled, .. }) = (next, &mut self.state.nodes[node].method) {
             scheduled[k] = next;
             self.state.timers.insert((next, node as u32, key));
@@ -175,7 +185,9 @@ impl Engine {
         Some(last[k].max(roster[k])).filter(|t| *t != Millis::MIN)
     }
 
+    /// How long the gap is, without the time in which a source of matches could not be read.
     pub(super) fn gap_elapsed(&self, node: usize, k: usize, at: Millis) -> Option<Millis> {
-        self.gap_anchor(node, k).map(|anchor| at - anchor)
+        let Kinded::Gap { feeds, .. } = &self.program.nodes[node].kind else { return None };
+        self.gap_anchor(node, k).map(|anchor| at - anchor - self.state.blind_span(feeds, anchor, at))
     }
 }

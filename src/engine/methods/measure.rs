@@ -1,16 +1,18 @@
 //! `measure`: shared windows are updated row by row; then each indicator judges its value after each row.
 
 use super::super::batch::Batch;
+use super::super::closes::Counted;
 use super::super::core::{Engine, NODE};
 use super::super::evidence::Evidence;
 use super::super::level::NONE;
-use super::super::outcome::Value;
 use super::super::program::{Kinded, Node};
 use super::super::window::{Function, Kept, Window};
 use super::Known;
-use crate::pack::{Emit, OnNull};
+use crate::pack::OnNull;
+use crate::pack::expression::Expression;
 use crate::record::Millis;
 use arrow::array::{Array, ArrayRef, Float64Array};
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -58,6 +60,7 @@ impl Engine {
         window.reserve(len);
         window.begin(batch.len());
         let mut out = vec![f64::NAN; batch.len()];
+        let mut closes = Vec::new();
         for row in 0..batch.len() {
             let key = keys[row];
             if !mask[row] || key == NODE {
@@ -86,10 +89,17 @@ impl Engine {
                     };
                     touched[row].0 += 1;
                     touched[row].1 += u32::from(counted);
+                    if spec.closes.is_some() {
+                        let text = texts.as_ref().map_or(0, |t| xxh3_64(t.value(row).as_bytes()));
+                        closes.push((key, Counted { at, value, text }));
+                    }
                 }
             }
             window.after_row(row, key);
             out[row] = window.value(key).unwrap_or(f64::NAN);
+        }
+        for (key, row) in closes {
+            self.close_add(m, key, row);
         }
         out
     }
@@ -103,13 +113,8 @@ impl Engine {
         let len = self.set_len(n.set);
         self.state.nodes[node].reserve(n, len);
         let columns: Vec<&[f64]> = measures.iter().map(|m| after[*m].as_deref().unwrap_or(&[])).collect();
-        let computed: Option<Vec<f64>> = value.as_ref().map(|expression| {
-            let arrays = columns.iter().map(|c| {
-                let array: ArrayRef = Arc::new(Float64Array::from_iter(c.iter().map(|v| (!v.is_nan()).then_some(*v))));
-                array
-            });
-            numbers_of(expression, schema, arrays.collect(), batch.len())
-        });
+        let computed: Option<Vec<f64>> =
+            value.as_ref().map(|expression| over_measures(expression, schema, &columns, batch.len()));
         let values: &[f64] = match (&computed, value_measure) {
             (Some(c), _) => c,
             (None, Some(m)) => columns[*m],
@@ -158,18 +163,7 @@ impl Engine {
         let n = &self.program.nodes[node];
         let Kinded::Measure { measures, value, value_measure, schema } = &n.kind else { return Vec::new() };
         let each: Vec<Option<f64>> = measures.iter().map(|m| self.state.windows[*m].value(key)).collect();
-        let first = match (value, value_measure) {
-            (Some(expression), _) => {
-                let arrays = each.iter().map(|v| {
-                    let array: ArrayRef = Arc::new(Float64Array::from(vec![*v]));
-                    array
-                });
-                let v = numbers_of(expression, schema, arrays.collect(), 1);
-                v.first().copied().filter(|v| !v.is_nan())
-            }
-            (None, Some(m)) => each[*m],
-            (None, None) => None,
-        };
+        let first = value_of(value.as_ref(), *value_measure, schema, &each);
         let first = first.or((n.rule.on_null == OnNull::Zero).then_some(0.0));
         std::iter::once(first).chain(each).collect()
     }
@@ -182,6 +176,9 @@ impl Engine {
             if let (Kinded::Measure { measures, .. }, false) = (&node.kind, state.busy.is_empty()) {
                 measures.iter().for_each(|m| moving[*m] = true);
             }
+        }
+        for (m, moving) in moving.iter_mut().enumerate() {
+            *moving |= self.closes_wait(m);
         }
         moving
     }
@@ -200,7 +197,7 @@ impl Engine {
             })
             .collect();
         if at_border.iter().any(|b| *b) {
-            self.emit_values(&at_border, now);
+            self.tell_closes(now);
             let mut changed: Vec<Vec<u32>> = vec![Vec::new(); at_border.len()];
             for (m, window) in self.state.windows.iter_mut().enumerate() {
                 if at_border[m] {
@@ -218,12 +215,45 @@ impl Engine {
                 }
                 let mut keys: BTreeSet<u32> = self.state.nodes[i].busy.clone();
                 keys.extend(measures.iter().flat_map(|m| changed[*m].iter().copied()));
-                for key in self.in_text_order(node.set, keys) {
-                    self.judge_again(i, key, now, true);
-                }
+                let keys = self.in_text_order(node.set, keys);
+                self.judge_border(i, &keys, now);
             }
         }
         self.surges_at(now);
+    }
+
+    /// Judges keys at a pane border: their values are computed together, then each is judged.
+    fn judge_border(&mut self, node: usize, keys: &[u32], now: Millis) {
+        let program = self.program.clone();
+        let n = &program.nodes[node];
+        let Kinded::Measure { measures, value, value_measure, schema } = &n.kind else { return };
+        let held = self.state.nodes[node].standing.level.len();
+        let keys: Vec<u32> = keys.iter().copied().filter(|key| (*key as usize) < held).collect();
+        let columns: Vec<Vec<f64>> = measures
+            .iter()
+            .map(|m| keys.iter().map(|key| self.state.windows[*m].value(*key).unwrap_or(f64::NAN)).collect())
+            .collect();
+        let values = match (value, value_measure) {
+            (Some(expression), _) => over_measures(expression, schema, &columns, keys.len()),
+            (None, Some(m)) => columns[*m].clone(),
+            (None, None) => return,
+        };
+        let zero = n.rule.on_null == OnNull::Zero;
+        let timer = Some(format!("due {} {now}", n.kind.word()));
+        let mut quantities = vec![None; measures.len() + 1];
+        for (i, key) in keys.iter().enumerate() {
+            quantities[0] = Some(values[i]).filter(|v| !v.is_nan()).or(zero.then_some(0.0));
+            if quantities[0].is_none() {
+                // Missing data never clears.
+                continue;
+            }
+            for (q, column) in quantities.iter_mut().skip(1).zip(&columns) {
+                *q = Some(column[i]).filter(|v| !v.is_nan());
+            }
+            let known =
+                Known { quantities: &quantities, sample: now, border: true, timer: timer.clone(), ..Known::default() };
+            self.judge(node, *key, now, &known, None);
+        }
     }
 
     /// Keys in the order of their texts, which is the same wherever they got their numbers.
@@ -234,38 +264,6 @@ impl Engine {
         }
         keys
     }
-
-    fn emit_values(&mut self, at_border: &[bool], now: Millis) {
-        let program = self.program.clone();
-        for (i, node) in program.nodes.iter().enumerate() {
-            let Kinded::Measure { measures, .. } = &node.kind else { continue };
-            if node.rule.emit != Some(Emit::Value) || !measures.iter().any(|m| at_border[*m]) {
-                continue;
-            }
-            let live: BTreeSet<u32> = measures
-                .iter()
-                .flat_map(|m| (0..window_len(&self.state.windows[*m])).filter(|k| self.state.windows[*m].live(*k)))
-                .collect();
-            for key in self.in_text_order(node.set, live) {
-                let value = self.measure_quantities(i, key).first().copied().flatten();
-                let text = self.key_text(node.set, key).replace(super::super::keys::JOINT, "/");
-                let routing = self.routing(node.set, key);
-                let subject = self.who(node.space, routing).map(|w| w.subject.clone()).unwrap_or_default();
-                let space = program.spaces[node.space].clone();
-                let record_id = super::super::id::record_id(&["value", &node.id, &space, &text, &now.to_string()]);
-                self.out.values.push(Value {
-                    record_id,
-                    revision: 1,
-                    indicator: node.id.clone(),
-                    space,
-                    key: text,
-                    value,
-                    window_end: now,
-                    subject,
-                });
-            }
-        }
-    }
 }
 
 fn window_len(window: &Window) -> u32 {
@@ -273,6 +271,37 @@ fn window_len(window: &Window) -> u32 {
         Window::Panes(w) => w.keys(),
         Window::Rows(w) => w.keys(),
     }
+}
+
+/// Values of an indicator over columns of its measures, one row each; NaN stands for none.
+pub(super) fn over_measures<C: AsRef<[f64]>>(
+    expression: &Expression,
+    schema: &SchemaRef,
+    columns: &[C],
+    len: usize,
+) -> Vec<f64> {
+    let arrays = columns.iter().map(|c| {
+        let each = c.as_ref().iter().map(|v| (!v.is_nan()).then_some(*v));
+        let array: ArrayRef = Arc::new(Float64Array::from_iter(each));
+        array
+    });
+    numbers_of(expression, schema, arrays.collect(), len)
+}
+
+/// The value of an indicator over its measures.
+fn value_of(
+    value: Option<&Expression>,
+    value_measure: Option<usize>,
+    schema: &SchemaRef,
+    each: &[Option<f64>],
+) -> Option<f64> {
+    let Some(expression) = value else { return value_measure.and_then(|m| each[m]) };
+    let arrays = each.iter().map(|v| {
+        let array: ArrayRef = Arc::new(Float64Array::from(vec![*v]));
+        array
+    });
+    let v = numbers_of(expression, schema, arrays.collect(), 1);
+    v.first().copied().filter(|v| !v.is_nan())
 }
 
 /// Columns shown as evidence by the indicators that share a measure.
@@ -285,12 +314,7 @@ fn reads_of(nodes: &[Node], measure: usize) -> Vec<String> {
     all
 }
 
-fn numbers_of(
-    expression: &crate::pack::expression::Expression,
-    schema: &arrow::datatypes::SchemaRef,
-    arrays: Vec<ArrayRef>,
-    len: usize,
-) -> Vec<f64> {
+fn numbers_of(expression: &Expression, schema: &SchemaRef, arrays: Vec<ArrayRef>, len: usize) -> Vec<f64> {
     let Ok(batch) = RecordBatch::try_new(schema.clone(), arrays) else { return vec![f64::NAN; len] };
     let evaluated = expression.evaluate(&batch);
     match evaluated.array.as_any().downcast_ref::<Float64Array>() {

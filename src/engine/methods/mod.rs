@@ -2,11 +2,12 @@
 //!
 //! In: rows of a batch that an indicator reads; instants that are due. Out: judgements (`incident::Judged`).
 
-mod chart;
+mod close;
 mod deadline;
 mod gap;
 mod lookup;
 mod measure;
+mod readings;
 mod sequence;
 mod surge;
 mod sustained;
@@ -17,6 +18,7 @@ use super::incident::Judged;
 use super::level::{Facts, raised};
 use super::program::Kinded;
 use super::state::{MethodState, forgotten};
+use crate::model::ReadingState;
 use crate::record::{Level, Millis};
 
 /// What a method knows of a key when it judges.
@@ -45,7 +47,7 @@ impl Engine {
             Kinded::Gap { .. } => self.gap_rows(batch, node, inputs),
             Kinded::Sequence { .. } => self.sequence_rows(batch, node, inputs),
             Kinded::Surge { .. } => self.surge_rows(batch, node),
-            Kinded::Chart { .. } => self.chart_rows(batch, node),
+            Kinded::Reading { .. } => self.reading_rows(batch, node),
         }
     }
 
@@ -77,14 +79,7 @@ impl Engine {
         let mut elapsed = None;
         let mut partial = false;
         let quantities = match &n.kind {
-            Kinded::Measure { .. } => {
-                let quantities = self.measure_quantities(node, key);
-                if border && quantities.first().is_none_or(Option::is_none) {
-                    // Missing data never clears.
-                    return;
-                }
-                quantities
-            }
+            Kinded::Measure { .. } => self.measure_quantities(node, key),
             Kinded::Sustained { .. } => match self.sustained_now(node, k) {
                 Some((value, held, newest)) => {
                     runs = held;
@@ -112,16 +107,14 @@ impl Engine {
                 Some(q) => q.to_vec(),
                 None => return,
             },
-            Kinded::Chart { .. } => match &self.state.nodes[node].method {
-                MethodState::Chart { states, .. }
-                    if states[k].newest().is_some_and(|newest| forgotten(newest, self.state.log_time)) =>
-                {
-                    partial = true;
-                    vec![None; 4]
-                }
-                MethodState::Chart { scores, states } => {
-                    partial = states[k].is_warming_up();
-                    scores[k].iter().map(|v| (!v.is_nan()).then_some(*v)).collect()
+            Kinded::Reading { .. } => match &self.state.nodes[node].method {
+                MethodState::Reading { scores, states } => {
+                    let state = states[k].as_ref();
+                    partial = state.is_none_or(ReadingState::is_warming_up);
+                    let newest = state.and_then(ReadingState::newest);
+                    let gone = newest.is_none_or(|newest| forgotten(newest, self.state.log_time));
+                    let terms = scores[k].iter().take(n.quantities.len());
+                    terms.map(|v| (!gone && !v.is_nan()).then_some(*v)).collect()
                 }
                 _ => return,
             },

@@ -1,6 +1,6 @@
 //! One story each: what a duty officer would be woken for wrongly, or not at all, if it were otherwise.
 
-use super::drive::{DAY, HOUR, MINUTE, Row, SECOND, START, Seen, Step, apply, entries, object, run, stamp};
+use super::drive::{DAY, HOUR, MINUTE, Row, SECOND, START, Seen, Step, apply, entries, looped, object, run, stamp};
 use super::rules::{all, compile};
 use crate::engine::{Engine, Program};
 use crate::log::{Activate, Clock, Entry, Stamp};
@@ -355,4 +355,119 @@ fn a_stamp_without_news_changes_nothing() {
         assert!(seen.bytes().is_empty());
         assert_eq!(engine.log_time(), Some(START));
     }
+}
+
+/// The sum of a calendar day per object, said at midnight.
+fn daily() -> Arc<Program> {
+    compile(&[
+        (
+            "daily",
+            "source: iot
+key: { space: object }
+kind: measure
+window: day
+measures:
+  total: { sum: \"value\" }
+levels: { blue: 1000 }
+emit: value
+signal_to: [{ space: entity, key: entity_id }]
+on_null: skip",
+        ),
+        (
+            "over",
+            "source: value
+key: { space: entity }
+filter: \"indicator = 'daily'\"
+kind: measure
+window: { size: 3d, pane: 1d }
+measures:
+  most: { max: \"value\" }
+levels: { blue: 20 }
+on_null: skip",
+        ),
+    ])
+}
+
+#[test]
+fn a_close_counts_the_rows_of_its_window_and_is_told_again_when_late_ones_come() {
+    // START is two hours before midnight; iot rows may be ten minutes late.
+    let midnight = START + 2 * HOUR;
+    let step = |at: Millis, rows: &[(Millis, f64)], id: u32| {
+        let rows = rows.iter().zip(id..).map(|((at, v), id)| Step::Row(Row::reading(*at, id, 2, *v)));
+        std::iter::once(Step::Time(at)).chain(rows).collect::<Vec<_>>()
+    };
+    let mut steps = step(START, &[(START, 5.0), (START + HOUR, 7.0)], 1);
+    // The next day's first reading is there before the day is over, and one of the old day comes after it.
+    steps.extend(step(midnight - 5 * SECOND, &[(midnight + 20 * SECOND, 100.0), (midnight - 1, 8.0)], 10));
+    steps.extend(step(midnight, &[], 20));
+    // Late by four minutes: counts. Late by an hour and a half: the close is final.
+    steps.extend(step(midnight + 3 * MINUTE, &[(midnight - MINUTE, 1.0)], 20));
+    steps.extend(step(midnight + 90 * MINUTE, &[(midnight - MINUTE, 50.0)], 30));
+    steps.extend(step(midnight + DAY, &[], 40));
+    steps.extend(step(midnight + DAY + MINUTE, &[], 40));
+    let log = looped(&daily(), &steps);
+    let (_, seen) = run(&daily(), &entries(&log, |_| true));
+    let said: Vec<(i64, i64, Option<f64>)> =
+        seen.values.iter().map(|v| ((v.window_end - midnight) / DAY, v.revision, v.value)).collect();
+    assert_eq!(said, [(0, 1, Some(20.0)), (0, 2, Some(21.0)), (1, 1, Some(100.0))]);
+}
+
+#[test]
+fn while_a_source_cannot_be_read_nobody_becomes_absent_and_the_gap_goes_on_afterwards() {
+    let blind = |wall: Millis| Stamp { blind: vec!["iot/0".to_owned()], ..owns(wall, &[("registry/0", wall)]) };
+    let both = |wall: Millis| owns(wall, &[("iot/0", wall), ("registry/0", wall)]);
+    let mut log = vec![rows(both(START), &[roster(&[2]), minutely(0, 1, &[2])].concat())];
+    // Ten minutes of silence, then two hours in which nobody knows, then silence that is known.
+    log.push(Entry::Tick(both(START + 10 * MINUTE)));
+    log.extend((10..130).map(|m| Entry::Tick(blind(START + m * MINUTE))));
+    log.extend((130..200).map(|m| Entry::Tick(both(START + m * MINUTE))));
+    let (_, seen) = run(&watched(), &log);
+    // 30 minutes, and the 119 between the last stamp before and the last without it.
+    assert_eq!(absences(&seen), [(object(2), 149)]);
+}
+
+#[test]
+fn a_key_without_history_is_judged_by_the_mean_of_its_group() {
+    let program = |group: &str| {
+        let rule = format!(
+            "source: supervision
+key: {{ space: entity }}
+filter: \"action = 'complaint'\"
+incident: []
+kind: model
+model: surge
+window: 1h
+parameters: {{ windows: 4, min_windows: 4 }}
+{group}levels: {{ blue: {{ all: [{{ measure: score, above: 2 }}, {{ measure: count, above: 3 }}] }} }}
+on_null: skip"
+        );
+        compile(&[("surge", &rule)])
+    };
+    let complaint = |minute: i64, id: u32, object: u32| Row {
+        kind: Kind::Supervision,
+        word: 0,
+        value: None,
+        ..Row::reading(START + minute * MINUTE, id, object, 0.0)
+    };
+    // An old firm with one complaint an hour; after three hours a new one has four at once.
+    let mut steps = vec![Step::Time(START)];
+    for minute in 0..200 {
+        steps.push(Step::Time(START + minute * MINUTE));
+        if minute % 60 == 10 {
+            steps.push(Step::Row(complaint(minute, minute as u32, 2)));
+        }
+        if minute >= 190 && minute < 194 {
+            steps.push(Step::Row(complaint(minute, 1_000 + minute as u32, 4)));
+        }
+    }
+    let raised = |group: &str| {
+        let program = program(group);
+        let log = looped(&program, &steps);
+        run(&program, &entries(&log, |_| true)).1
+    };
+    assert_eq!(raised("").story("surge"), Vec::<String>::new());
+    let seen = raised("group: \"region\"\n");
+    assert_eq!(seen.story("surge"), ["193m E2 raised blue"]);
+    let mean = seen.changes[0].readings.iter().find(|r| r.name == "mean").and_then(|r| r.value);
+    assert_eq!(mean, Some(1.0));
 }

@@ -31,7 +31,7 @@ const RULES: &[(&str, &str)] = &[
         "source: iot
 key: { space: object, state: [sensor_id] }
 kind: measure
-window: { size: 1h, pane: 5m }
+window: { size: 1h, pane: 15m }
 measures:
   n: { count: true }
   total: { sum: \"value\" }
@@ -101,6 +101,21 @@ measures:
 levels: { blue: 3, yellow: 6 }
 emit: value
 on_null: zero",
+    ),
+    // Reads what `panes` says at its closes.
+    (
+        "closes",
+        "source: value
+key: { space: entity }
+incident: []
+kind: measure
+window: { size: 2h, pane: 10m, keep: rows }
+measures:
+  n: { count: true }
+  total: { sum: \"value\" }
+value: \"total\"
+levels: { blue: 200, yellow: 900 }
+on_null: skip",
     ),
     // Hears the others.
     (
@@ -243,6 +258,18 @@ levels: { blue: 3, yellow: 6 }
 on_null: skip",
     ),
     (
+        "chart_season",
+        "source: iot
+key: { space: object }
+kind: model
+model: holt_winters
+value: \"value\"
+reorder: 0s
+parameters: { step_minutes: 5, steps: 2, warm_up: 1 }
+levels: { blue: 2, yellow: 4 }
+on_null: skip",
+    ),
+    (
         "complaint_surge",
         "source: supervision
 key: { space: street }
@@ -251,6 +278,7 @@ incident: []
 kind: model
 model: surge
 window: 10m
+group: \"region\"
 parameters: { windows: 4, min_windows: 2 }
 levels: { blue: { all: [{ measure: score, above: 1 }, { measure: count, above: 2 }] }, yellow: { measure: count, above: 4 } }
 clear: { evaluations: 2 }

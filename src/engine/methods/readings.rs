@@ -1,0 +1,128 @@
+//! Models of a reading: control charts, seasons, novelty.
+//!
+//! Readings are applied in event-time order, `reorder` behind log time; one that comes later still is not applied.
+
+use super::super::batch::Batch;
+use super::super::core::{Engine, NODE};
+use super::super::program::Kinded;
+use super::super::state::{MethodState, forgotten};
+use super::Known;
+use crate::record::Millis;
+
+/// A reading as a model applies it.
+struct Read {
+    key: u32,
+    value: Option<f64>,
+    relearn: bool,
+    noted: Option<(u8, u32)>,
+}
+
+impl Engine {
+    pub(super) fn reading_rows(&mut self, batch: &mut Batch<'_>, node: usize) {
+        let program = self.program.clone();
+        let n = &program.nodes[node];
+        let Kinded::Reading { value, relearn, hold, .. } = &n.kind else { return };
+        let mask = batch.mask(n.inputs[0].filter);
+        let relearn = relearn.map(|e| batch.mask(Some(e)));
+        if !mask.iter().any(|m| *m) && relearn.is_none() {
+            return;
+        }
+        let values = self.reading(batch, node, *value, &mask);
+        let keys = self.keys_of(batch, n.set, None);
+        let len = self.set_len(n.set);
+        self.state.nodes[node].reserve(n, len);
+        let noted = self.note_row(batch, node);
+        let mut block = None;
+        for row in 0..batch.len() {
+            let read = Read {
+                key: keys[row],
+                value: values[row].filter(|_| mask[row]),
+                relearn: relearn.as_ref().is_some_and(|r| r[row]),
+                noted: noted.get(row).copied(),
+            };
+            if read.key == NODE || (read.value.is_none() && !read.relearn) {
+                continue;
+            }
+            let due = batch.time(row).saturating_add(*hold);
+            if *hold > 0 && due > self.state.log_time {
+                let number = *block.get_or_insert_with(|| self.state.held.open());
+                let from = (number, batch.block);
+                let Read { key, value, relearn, noted } = read;
+                self.state.held.hold(due, node as u32, from, key, value, relearn, noted, row);
+            } else {
+                self.reading_row(batch, row, node, &read);
+            }
+        }
+    }
+
+    /// Applies the held readings whose time has come.
+    pub(in super::super) fn apply_held(&mut self, now: Millis) {
+        let mut due = self.state.held.due(now);
+        if due.is_empty() {
+            return;
+        }
+        let program = self.program.clone();
+        // By due time and indicator as they stand; readings of one instant by key, as everywhere.
+        due.sort_by_cached_key(|(at, node, held, _)| {
+            (*at, *node, self.key_text(program.nodes[*node as usize].set, held.key).to_owned())
+        });
+        let mut at = 0;
+        while let Some((_, _, _, number)) = due.get(at) {
+            let run = due[at..].iter().take_while(|d| d.3 == *number).count();
+            if let Some(block) = self.state.held.block(*number)
+                && let Some(batch) = Batch::new(&program, &block)
+            {
+                for (_, node, held, _) in &due[at..at + run] {
+                    let read = Read { key: held.key, value: held.value, relearn: held.relearn, noted: held.noted };
+                    self.reading_row(&batch, held.row as usize, *node as usize, &read);
+                }
+            }
+            for _ in 0..run {
+                self.state.held.release(*number);
+            }
+            at += run;
+        }
+    }
+
+    fn reading_row(&mut self, batch: &Batch<'_>, row: usize, node: usize, read: &Read) {
+        let program = self.program.clone();
+        let n = &program.nodes[node];
+        let Kinded::Reading { model, .. } = &n.kind else { return };
+        let (k, at): (usize, Millis) = (read.key as usize, batch.time(row));
+        let log_time = self.state.log_time;
+        let MethodState::Reading { states, scores } = &mut self.state.nodes[node].method else { return };
+        let state = states[k].get_or_insert_with(|| model.state());
+        if state.newest().is_some_and(|newest| forgotten(newest, log_time)) {
+            state.relearn();
+            scores[k].fill(f64::NAN);
+        }
+        if read.relearn {
+            state.relearn();
+            return;
+        }
+        let Some(v) = read.value else { return };
+        let late = state.is_older(at);
+        let mut partial = false;
+        match state.apply(model, at, v) {
+            Some(scored) => {
+                (scores[k][0], scores[k][1]) = (scored.score, v);
+                scores[k][2..].copy_from_slice(&scored.terms);
+            }
+            // An older reading is not applied. While the baseline is learnt there is no score, but a bound on the
+            // row itself, or a signal, holds all the same.
+            None if late || (n.rows.is_empty() && !n.listens) => return,
+            None => {
+                scores[k].fill(f64::NAN);
+                scores[k][1] = v;
+                partial = true;
+            }
+        }
+        let quantities = scores[k].map(|q| (!q.is_nan()).then_some(q));
+        if let Some(noted) = read.noted {
+            self.remember(node, read.key, &[noted], 0);
+        }
+        let quantities = &quantities[..n.quantities.len()];
+        let known = Known { quantities, border: true, partial, ..Known::default() };
+        self.judge(node, read.key, at, &known, Some((batch, row)));
+    }
+}
