@@ -131,6 +131,7 @@ impl CliError {
 /// # Errors
 /// When the command could not do its work.
 pub fn run(cli: Cli) -> Result<u8, CliError> {
+    log_to_stderr(matches!(cli.command, Command::Run(_)));
     match cli.command {
         Command::Demo(args) => demo::run(&args),
         Command::Run(args) => run::run(&args),
@@ -143,6 +144,18 @@ pub fn run(cli: Cli) -> Result<u8, CliError> {
         Command::DeadLetters(command) => dead_letters::run(&command),
         Command::Schema(args) => schema::run(&args),
     }
+}
+
+/// What the stages have to say goes to standard error, `FOREWARN_LOG` says how much: for a service also how it stands,
+/// for the other commands only what is wrong.
+fn log_to_stderr(service: bool) {
+    use std::io::IsTerminal as _;
+    use tracing_subscriber::EnvFilter;
+    let usual = if service { "info" } else { "warn" };
+    let filter = EnvFilter::try_from_env("FOREWARN_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second command in one process (a test) goes on with the first one's.
+    drop(lines.with_ansi(std::io::stderr().is_terminal()).try_init());
 }
 
 /// A duration argument: `30s`, `10m`, `24h`, `7d`; not negative.

@@ -2,7 +2,7 @@
 
 use super::super::{InputError, MergeInput, Piece, PieceRow};
 use super::reader::RawMessage;
-use crate::intake::{MapError, Mapper, Message, Options};
+use crate::intake::{MapError, Mapped, Mapper, Message, Options};
 use crate::pack::Pack;
 use std::collections::BTreeMap;
 
@@ -44,10 +44,18 @@ impl MergeInput for MessagesInput {
         let rows = mapped.merge_time.iter().enumerate().map(|(row, at)| PieceRow { at: *at, batch: 0, row }).collect();
         Ok(Some(Piece {
             rows,
+            seen: seen(&mapped),
             batches: vec![(mapped.source, mapped.rows)],
             dead_letters: mapped.dead_letters,
-            seen: BTreeMap::from([(mapped.kind.word().to_owned(), mapped.seen)]),
             position,
         }))
     }
+}
+
+/// Records by kind; what could not be split counts as of kind `unknown`, as its dead letter says.
+pub(super) fn seen(mapped: &Mapped) -> BTreeMap<String, u64> {
+    let kind = mapped.kind.word();
+    let split = mapped.dead_letters.iter().filter(|letter| letter.kind != kind).count() as u64;
+    let counts = [(kind.to_owned(), mapped.seen - split), ("unknown".to_owned(), split)];
+    counts.into_iter().filter(|(_, n)| *n > 0).collect()
 }

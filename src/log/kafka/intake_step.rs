@@ -11,14 +11,13 @@ use super::super::{
     Block, Clock, Entry, Frame, IntakeCommit, LogError, Merge, MergedFrame, RegistryRow, Stamp, encode,
 };
 use super::engine_step::fitting;
-use super::history::MessagesInput;
+use super::history::{MessagesInput, seen};
 use super::intake::IntakeStep;
 use super::reader::RawMessage;
 use super::topics::raw_topics;
 use crate::deliver;
 use crate::intake::{MapError, Mapper, Message, Options, Registry, Router};
 use crate::log::MergeInput;
-use crate::metrics::Metrics;
 use crate::pack::{Body, Pack};
 use crate::record::{Kind, Millis};
 use arrow::array::AsArray;
@@ -42,7 +41,6 @@ struct Made {
 /// Maps, enriches and routes what the raw topics bring.
 pub struct Mapping {
     options: Options,
-    metrics: Arc<Metrics>,
     /// Versions that come before the first pack.
     registry: Registry,
     made: Option<Made>,
@@ -80,10 +78,9 @@ enum Last {
 impl Mapping {
     /// - `options.partitions`: of the log
     #[must_use]
-    pub fn new(options: Options, metrics: Arc<Metrics>) -> Mapping {
+    pub fn new(options: Options) -> Mapping {
         Mapping {
             options,
-            metrics,
             registry: Registry::default(),
             made: None,
             ticked: BTreeMap::new(),
@@ -98,6 +95,10 @@ impl Mapping {
         for (source, rows) in rows {
             let routed = made.router.route(source, rows);
             commit.registry.extend(routed.registry);
+            if let Some(source) = made.pack.sources.get(&**source).filter(|_| routed.unknown_objects > 0) {
+                let kind = source.kind.word().to_owned();
+                *commit.seen.unknown_objects.entry(kind).or_default() += routed.unknown_objects;
+            }
             for (partition, block) in routed.blocks {
                 blocks.entry(partition).or_default().push(block);
             }
@@ -125,7 +126,7 @@ impl Mapping {
             // A topic that the newest pack no longer has: its subscription ends with the next poll.
             let Some(mapper) = made.mappers.get_mut(source) else { continue };
             let payload = message.payload.as_deref();
-            self.metrics.intake_bytes(source, payload.map_or(0, <[u8]>::len) as u64);
+            *commit.seen.bytes.entry(source.to_owned()).or_default() += payload.map_or(0, <[u8]>::len) as u64;
             let raw = Message { raw: &message.raw, origin: &message.topic, offset: message.offset, payload };
             mapper.push(&raw, stamp.wall);
             touched.insert(source);
@@ -134,10 +135,10 @@ impl Mapping {
         for source in touched {
             let Some(mapper) = made.mappers.get_mut(source) else { continue };
             let mapped = mapper.take();
-            self.metrics.records_in(mapped.kind.word(), mapped.seen);
-            for letter in &mapped.dead_letters {
-                self.metrics.dead_letters(&letter.source, &letter.reason, 1);
+            for (kind, n) in seen(&mapped) {
+                *commit.seen.records.entry(kind).or_default() += n;
             }
+            *commit.seen.unlisted.entry(source.to_owned()).or_default() += mapped.unlisted.values().sum::<u64>();
             commit.dead_letters.extend(mapped.dead_letters);
             rows.push((mapped.source, mapped.rows));
         }
@@ -186,9 +187,7 @@ impl Mapping {
                 for (raw, at) in &positions(&frame) {
                     merging.positions.insert(raw.clone(), *at);
                 }
-                for (kind, n) in &frame.seen {
-                    self.metrics.records_in(kind, *n);
-                }
+                commit.seen.records.clone_from(&frame.seen);
                 let stamp = self.stamp(frame.stamp, timed);
                 self.entries(&frame.rows, &stamp, timed, &mut commit);
                 commit.dead_letters = frame.dead_letters;

@@ -10,6 +10,7 @@
 //! Cost: one transaction a commit. The two waits of 100 ms that the client hides in each by default are tuned away.
 
 mod client;
+mod ending;
 mod engine;
 mod engine_step;
 mod follow;
@@ -22,13 +23,15 @@ mod progress;
 mod publish;
 mod reader;
 mod snapshots;
+mod standing;
 mod topics;
 mod transaction;
 
 pub use client::Client;
+pub use ending::{RaiseAtEnd, told};
 pub use engine::{EngineOptions, Step, run_engine};
 pub use engine_step::{EngineStep, Engines};
-pub use follow::follow_warnings;
+pub use follow::{OpenWarnings, follow_warnings};
 pub use history::MessagesInput;
 pub use intake::{IntakeOptions, IntakeStep, run_intake};
 pub use intake_step::Mapping;

@@ -31,6 +31,8 @@ pub struct Packs {
     pub active: Option<(u64, String)>,
     /// Raw partition to the hash that its owner maps by.
     pub acks: BTreeMap<String, String>,
+    /// Raw partition to the slot that owned it last.
+    pub owners: BTreeMap<String, String>,
     chunks: BTreeMap<String, BTreeMap<usize, String>>,
     counts: BTreeMap<String, usize>,
 }
@@ -93,6 +95,7 @@ impl Packs {
             ["ack", raw] => {
                 let ack: Ack = parse(text).map_err(damaged)?;
                 self.acks.insert((*raw).to_owned(), ack.hash);
+                self.owners.insert((*raw).to_owned(), ack.slot);
             }
             ["chunk", hash, number] => {
                 let number = number.parse().map_err(|_| damaged(format!("chunk number {number}")))?;

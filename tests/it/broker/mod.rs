@@ -5,11 +5,9 @@
 //! Promise: no broker outlives the test process, however that ends; a machine without Java fails the test and says
 //! what to install.
 
-mod checks;
-mod exactly_once;
-mod instance;
+mod kills;
 mod proxy;
-mod whole;
+mod system;
 
 use proxy::Proxy;
 use rdkafka::ClientConfig;
