@@ -70,19 +70,20 @@ pub(crate) struct Where {
     /// Folder that `demo`, `replay` or an embedded `run` wrote
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Settings file of a system over Kafka (not yet)
+    /// Settings file of a system over Kafka
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }
 
 impl Where {
-    /// The folder; a system over Kafka is for later.
+    /// The system over Kafka, where one is named.
+    pub(crate) fn cluster(&self) -> Result<Option<topics::System>, CliError> {
+        self.config.as_deref().map(|config| topics::System::open(config, None)).transpose()
+    }
+
+    /// The folder, where one is named.
     pub(crate) fn folder(&self, command: &str) -> Result<&std::path::Path, CliError> {
-        self.out.as_deref().ok_or_else(|| {
-            CliError::Usage(format!(
-                "`{command}` reads a folder (--out DIR) in this version; reading a system over Kafka (--config) comes later"
-            ))
-        })
+        self.out.as_deref().ok_or_else(|| CliError::Usage(format!("`{command}` needs --out DIR or --config FILE")))
     }
 }
 
@@ -151,7 +152,8 @@ pub fn run(cli: Cli) -> Result<u8, CliError> {
 fn log_to_stderr(service: bool) {
     use std::io::IsTerminal as _;
     use tracing_subscriber::EnvFilter;
-    let usual = if service { "info" } else { "warn" };
+    // The client library calls every lost connection an error; what matters is told by whoever waits for it.
+    let usual = if service { "info,librdkafka=off,rdkafka=off" } else { "warn,librdkafka=off,rdkafka=off" };
     let filter = EnvFilter::try_from_env("FOREWARN_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second command in one process (a test) goes on with the first one's.

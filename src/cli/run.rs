@@ -57,6 +57,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, CliError> {
             args.config.display()
         )));
     }
+    tracing::info!(slot = settings.slot, version = env!("CARGO_PKG_VERSION"), "starts");
     let packs = read_packs(&client).map_err(CliError::stage)?;
     if packs.log != Some(form) {
         return Err(CliError::Usage(format!(
@@ -107,7 +108,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, CliError> {
                 intake::Options { partitions: form.partitions, clock: form.clock, secret: settings.secret.clone() };
             let (client, metrics, stop) = (&client, &metrics, &stop);
             parts.push(scope.spawn(move || {
-                part("intake", &|| run_intake(client, options, metrics, stop, &mut Mapping::new(mapping.clone())))
+                part("intake", &|| {
+                    run_intake(client, options, metrics, stop, &mut Mapping::new(client, mapping.clone()))
+                })
             }));
         }
         if does(Role::Engine) {

@@ -102,21 +102,46 @@ pub fn run_engine<S: Step>(
     stop: &AtomicBool,
     make: impl Fn(u32) -> S + Sync,
 ) -> Result<(), LogError> {
-    let workers = Workers::default();
-    let releasing = Arc::clone(&workers);
-    let member = Member::join(
-        client,
-        "forewarn-engine",
-        &[client.name(LOG)],
-        Box::new(move |places| release(&releasing, places.iter().map(|(_, partition)| *partition))),
-    )?;
-    let run = Run { client, member: member.clone(), options, metrics };
+    let mut begun = false;
+    while !stop.load(Ordering::Relaxed) {
+        let workers = Workers::default();
+        let releasing = Arc::clone(&workers);
+        let release = move |places: &[Place]| release(&releasing, places.iter().map(|(_, partition)| *partition));
+        let member = match Member::join(client, "forewarn-engine", &[client.name(LOG)], Box::new(release)) {
+            Ok(member) => member,
+            // A broker that answered before comes back; one that never did is told at once.
+            Err(error @ LogError::Retriable { .. }) if begun => {
+                tracing::warn!(%error, "joining again");
+                std::thread::sleep(Duration::from_millis(300));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        begun = true;
+        let run = Run { client, member, options, metrics };
+        match serve(&run, &workers, stop, &make) {
+            // Our own place in the group, when a broker died between our request and its answer. If it is another
+            // instance, joining again is refused.
+            Err(LogError::Fenced { what }) => tracing::warn!(what, "joining again"),
+            ended => return ended,
+        }
+    }
+    Ok(())
+}
+
+/// One membership from its beginning to its end.
+fn serve<S: Step>(
+    run: &Run<'_>,
+    workers: &Workers,
+    stop: &AtomicBool,
+    make: &(impl Fn(u32) -> S + Sync),
+) -> Result<(), LogError> {
     let (ended, ends) = mpsc::channel::<(i32, Result<(), LogError>)>();
     std::thread::scope(|scope| {
         let start = |partition: i32| {
             let worker = Arc::new(Worker::default());
             workers.lock().expect("no panic under this lock").insert(partition, Arc::clone(&worker));
-            let (run, make, ended) = (&run, &make, ended.clone());
+            let ended = ended.clone();
             scope.spawn(move || {
                 let number = u32::try_from(partition).expect("partitions are not negative");
                 let at = AtomicI64::new(0);
@@ -132,7 +157,7 @@ pub fn run_engine<S: Step>(
             if stop.load(Ordering::Relaxed) {
                 break Ok(());
             }
-            match member.poll(Duration::from_millis(50)) {
+            match run.member.poll(Duration::from_millis(50)) {
                 Ok(changes) => {
                     for change in changes {
                         match change {
@@ -164,7 +189,7 @@ pub fn run_engine<S: Step>(
             }
         };
         let all: Vec<i32> = workers.lock().expect("no panic under this lock").keys().copied().collect();
-        release(&workers, all.into_iter());
+        release(workers, all.into_iter());
         result
     })
 }

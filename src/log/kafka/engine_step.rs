@@ -3,15 +3,14 @@
 //! In: entries as bytes. Out: messages for the audiences, loop entries, the running hash; snapshots in a folder.
 //! Promise: what is said depends on the entries alone, so that a restored engine repeats the commit record's hash.
 //! Packs come from `forewarn.packs` when the log says that they count; nothing else is read.
-//! With `clock: records` loop entries wait until a tick without marks says that the round is over: then they are
-//! applied as one, sorted by (time, indicator, key), as in an embedded run.
 
 use super::super::tally::Tally;
-use super::super::{Activate, Block, Clock, EngineCommit, Entry, Frame, LogError, Message, decode, encode, sort_loops};
+use super::super::{Activate, Block, Clock, EngineCommit, Entry, Frame, LogError, Message, decode, encode};
 use super::LOG_MESSAGE_BYTES_MAX;
 use super::client::Client;
 use super::engine::Step;
 use super::intake::ask;
+use super::judge::{Judge, Ready};
 use super::packs::{raw_partitions, read_packs};
 use super::progress::CommitRecord;
 use super::reader::{Place, asker, index};
@@ -20,33 +19,16 @@ use super::standing::{Standing, show, unready};
 use super::topics::raw_topics;
 use crate::clock::{Stopwatch, now_ms};
 use crate::deliver::{messages, signal_line, topics, value_line, warning_line};
-use crate::engine::{ChangeKind, Engine, Fates, Outcomes, Program};
+use crate::engine::{ChangeKind, Fates, Outcomes};
 use crate::metrics::Metrics;
-use crate::pack::Pack;
 use crate::record::{Kind, Level, Millis};
-use crate::response::{Responder, Warning};
+use crate::response::Warning;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
-
-/// A pack ready for use.
-#[derive(Clone)]
-pub(super) struct Ready {
-    pub(super) pack: Arc<Pack>,
-    pub(super) program: Arc<Program>,
-}
-
-/// Fetches a pack's body from the cluster and compiles it.
-pub(super) fn ready(client: &Client, hash: &str) -> Result<Ready, LogError> {
-    let damaged = |what: String| LogError::Damaged { place: format!("pack {hash}"), what };
-    let body = read_packs(client)?.body(hash)?;
-    let pack = Pack::read(body).map_err(|findings| damaged(format!("{} findings", findings.len())))?;
-    let program = Program::new(&pack).map_err(|e| damaged(e.to_string()))?;
-    Ok(Ready { pack: Arc::new(pack), program: Arc::new(program) })
-}
 
 /// What the engines of a process share: the compiled packs, where snapshots go, and how far each is.
 pub struct Engines {
@@ -93,11 +75,10 @@ impl Engines {
             shared: self,
             partition,
             snapshots: Snapshots::new(&self.store, partition, self.client.slot()),
-            judge: None,
+            judge: Judge::new(partition, self.partitions),
             said: Said::default(),
             messages: Vec::new(),
             loops: BTreeMap::new(),
-            held: Vec::new(),
             wall: None,
             told: Told::default(),
             tally: Tally::default(),
@@ -173,17 +154,10 @@ impl Engines {
         if let Some(known) = known.get(hash) {
             return Ok(known.clone());
         }
-        let made = ready(&self.client, hash)?;
+        let made = Ready::fetch(&self.client, hash)?;
         known.insert(hash.to_owned(), made.clone());
         Ok(made)
     }
-}
-
-struct Judge {
-    engine: Engine,
-    responder: Responder,
-    version: u64,
-    clock: Clock,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -215,14 +189,11 @@ pub struct EngineStep<'a> {
     shared: &'a Engines,
     partition: u32,
     snapshots: Snapshots,
-    /// `None` before the first pack counts.
-    judge: Option<Judge>,
+    judge: Judge,
     said: Said,
     messages: Vec<Message>,
     loops: BTreeMap<u32, Vec<Block>>,
-    /// Loop blocks that wait for the end of their round (`clock: records`).
-    held: Vec<(u32, Block)>,
-    /// Wall time of the newest stamp (`clock: wall`).
+    /// Wall time of the newest stamp.
     wall: Option<Millis>,
     told: Told,
     tally: Tally,
@@ -240,58 +211,24 @@ impl EngineStep<'_> {
     /// When a pack that begins to count cannot be had.
     pub fn enter(&mut self, entry: Entry, position: u64) -> Result<(), LogError> {
         if let Entry::Pack(activate) = &entry {
-            let ready = self.shared.pack(&activate.hash)?;
-            let engine = match self.judge.take() {
-                None => Engine::new(ready.program, self.partition, self.shared.partitions),
-                Some(mut judge) => {
-                    judge.engine.change_pack(ready.program);
-                    judge.engine
-                }
-            };
-            let responder = Responder::new(&ready.pack);
-            self.judge = Some(Judge { engine, responder, version: activate.version, clock: activate.clock });
             self.shared.metrics.pack(activate.version, &activate.hash);
         }
-        // Ticks before the first pack: no mark counts yet, and intakes send no rows before it.
-        let Some(judge) = &mut self.judge else { return Ok(()) };
-        match entry {
-            Entry::Loop(frame) if judge.clock == Clock::Records => {
-                self.held.extend(frame.blocks.into_iter().map(|block| (self.partition, block)));
-                Ok(())
-            }
-            Entry::Tick(stamp) if judge.clock == Clock::Records && stamp.marks.is_empty() => {
-                let mut held = std::mem::take(&mut self.held);
-                if held.is_empty() {
-                    return Ok(());
-                }
-                sort_loops(&mut held);
-                let blocks = held.into_iter().map(|(_, block)| block).collect();
-                let pack = judge.engine.pack().into();
-                let outcomes = judge.engine.apply(&Entry::Loop(Frame { stamp: None, pack, blocks }), position);
-                self.say(outcomes);
-                Ok(())
-            }
-            entry => {
-                if judge.clock == Clock::Wall
-                    && let Entry::Tick(stamp) | Entry::Rows(Frame { stamp: Some(stamp), .. }) = &entry
-                {
-                    self.wall = Some(stamp.wall);
-                }
-                let outcomes = judge.engine.apply(&entry, position);
-                self.say(outcomes);
-                Ok(())
-            }
+        if let Entry::Tick(stamp) | Entry::Rows(Frame { stamp: Some(stamp), .. }) = &entry {
+            self.wall = Some(stamp.wall);
         }
+        let outcomes = self.judge.enter(entry, position, |hash| self.shared.pack(hash))?;
+        self.say(outcomes.unwrap_or_default());
+        Ok(())
     }
 
     fn say(&mut self, outcomes: Outcomes) {
-        let Some(judge) = &self.judge else { return };
+        let Some(now) = &self.judge.now else { return };
         for change in &outcomes.changes {
-            let warning = judge.responder.respond(change);
+            let warning = now.responder.respond(change);
             self.said.add(&warning_line(&warning));
             if !warning.shadow {
                 self.told.changes.push((warning.industry.id.clone(), change.level, kind(&warning)));
-                self.told.read.extend(self.wall);
+                self.told.read.extend(self.wall.filter(|_| now.clock == Clock::Wall));
             }
             self.messages.extend(messages(&warning, self.shared.client.deployment()));
         }
@@ -313,7 +250,7 @@ impl EngineStep<'_> {
     /// What became of the records, by kind.
     #[must_use]
     pub fn fates(&self) -> BTreeMap<String, Fates> {
-        self.judge.as_ref().map(|judge| judge.engine.fates().clone()).unwrap_or_default()
+        self.judge.now.as_ref().map(|now| now.engine.fates().clone()).unwrap_or_default()
     }
 
     fn stands(&self, change: impl FnOnce(&mut Standing)) {
@@ -339,11 +276,11 @@ impl EngineStep<'_> {
                 metrics.loop_records(kind, n);
             }
         }
-        if let Some(judge) = &self.judge {
-            self.tally.fates(&judge.engine, metrics);
+        if let Some(now) = &self.judge.now {
+            self.tally.fates(&now.engine, metrics);
             if self.tallied.elapsed() >= Duration::from_secs(1) {
                 self.tallied.lap();
-                let rules = self.tally.usage(&judge.engine, metrics);
+                let rules = self.tally.usage(&now.engine, metrics);
                 self.stands(|standing| standing.rules = rules);
             }
         }
@@ -362,17 +299,13 @@ fn kind(warning: &Warning) -> &'static str {
 
 impl Step for EngineStep<'_> {
     fn restore(&mut self, record: Option<&CommitRecord>) -> Result<u64, LogError> {
-        (self.judge, self.said) = (None, Said::default());
+        (self.judge, self.said) = (Judge::new(self.partition, self.shared.partitions), Said::default());
         self.messages.clear();
         self.loops.clear();
-        self.held.clear();
         let Some(record) = record else { return Ok(0) };
         for (head, state) in self.snapshots.below(record.next)? {
-            let ready = self.shared.pack(&head.pack)?;
-            match Engine::restore(ready.program, &state, self.partition, self.shared.partitions) {
-                Ok(engine) => {
-                    let responder = Responder::new(&ready.pack);
-                    self.judge = Some(Judge { engine, responder, version: head.version, clock: head.clock });
+            match self.judge.restore(self.shared.pack(&head.pack)?, &state, head.version, head.clock) {
+                Ok(()) => {
                     self.said = Said { outcomes: head.outcomes, hash: head.hash };
                     self.shared.metrics.pack(head.version, &head.pack);
                     self.stands(|standing| {
@@ -394,10 +327,10 @@ impl Step for EngineStep<'_> {
         let Some((version, hash)) = known.or(packs.active) else { return Ok(()) };
         let ready = self.shared.pack(&hash)?;
         let raw = raw_partitions(&self.shared.client, &raw_topics(&ready.pack, &topics(&ready.pack)))?;
-        self.judge = None;
+        self.judge = Judge::new(self.partition, self.shared.partitions);
         self.enter(Entry::Pack(Activate { version, hash, clock: form, raw }), low.saturating_sub(1))?;
-        if let Some(judge) = &mut self.judge {
-            judge.engine.cut();
+        if let Some(now) = &mut self.judge.now {
+            now.engine.cut();
         }
         self.cut = true;
         Ok(())
@@ -409,8 +342,8 @@ impl Step for EngineStep<'_> {
             self.said = Said { outcomes: record.outcomes, hash };
         }
         self.told = Told::default();
-        if let Some(judge) = &self.judge {
-            self.tally.skip(&judge.engine);
+        if let Some(now) = &self.judge.now {
+            self.tally.skip(&now.engine);
         }
         self.stands(|standing| standing.next = record.map_or(0, |r| r.next));
     }
@@ -423,8 +356,9 @@ impl Step for EngineStep<'_> {
     }
 
     fn take(&mut self, next: u64) -> EngineCommit {
-        let pack = self.judge.as_ref().map_or_else(String::new, |j| j.engine.pack().to_owned());
-        let log_time = self.judge.as_ref().and_then(|j| j.engine.log_time());
+        let now = self.judge.now.as_ref();
+        let pack = now.map_or_else(String::new, |now| now.engine.pack().to_owned());
+        let (log_time, version) = (now.and_then(|now| now.engine.log_time()), now.map_or(0, |now| now.version));
         let mut loops = Vec::new();
         for (partition, blocks) in std::mem::take(&mut self.loops) {
             let frame = Frame { stamp: None, pack: pack.as_str().into(), blocks };
@@ -436,7 +370,7 @@ impl Step for EngineStep<'_> {
             partition: self.partition,
             next,
             log_time: log_time.unwrap_or(0),
-            version: self.judge.as_ref().map_or(0, |j| j.version),
+            version,
             pack,
             messages: std::mem::take(&mut self.messages),
             loops,
@@ -448,20 +382,18 @@ impl Step for EngineStep<'_> {
     fn confirmed(&mut self, next: u64) -> Result<(), LogError> {
         self.count();
         self.stands(|standing| standing.next = next);
-        // Blocks that wait for their round stand in the log behind this position's state: no snapshot between.
-        let Some(judge) = self.judge.as_ref().filter(|_| self.held.is_empty() && self.saved.elapsed() >= self.pause)
-        else {
-            return Ok(());
-        };
+        // What waits for its round stands in the log behind this position's state: no snapshot between.
+        let due = self.judge.whole() && self.saved.elapsed() >= self.pause;
+        let Some(now) = self.judge.now.as_ref().filter(|_| due) else { return Ok(()) };
         self.saved.lap();
-        let state = judge.engine.save();
+        let state = now.engine.save();
         let head = Head {
             next,
             outcomes: self.said.outcomes,
             hash: self.said.hash,
-            version: judge.version,
-            pack: judge.engine.pack().to_owned(),
-            clock: judge.clock,
+            version: now.version,
+            pack: now.engine.pack().to_owned(),
+            clock: now.clock,
             at: now_ms(),
             sum: 0,
         };

@@ -44,7 +44,20 @@ pub trait IntakeStep {
 
     /// Maps a batch (empty: a tick). `stamp` holds for what came before these messages. Positions may stay empty: then
     /// everything that was read counts as done; a step that holds messages back says how far it got.
-    fn step(&mut self, messages: &[RawMessage], stamp: &Stamp) -> IntakeCommit;
+    ///
+    /// # Errors
+    /// Of a step that reads by itself: what could not be read. All is read again from what is committed.
+    fn step(&mut self, messages: &[RawMessage], stamp: &Stamp) -> Result<IntakeCommit, LogError>;
+
+    /// False when the step reads by itself: then it is told what there is, and no messages are brought to it.
+    fn reads(&self) -> bool {
+        true
+    }
+
+    /// What stands in the raw partitions between the group's offsets and the ends they have now.
+    fn ranges(&mut self, ranges: Vec<RawRange>) {
+        drop(ranges);
+    }
 
     /// Nothing after these positions is committed: forget what was held, it comes again.
     fn rewind(&mut self, positions: &BTreeMap<String, i64>);
@@ -57,9 +70,25 @@ pub trait IntakeStep {
 
     /// Whether the run is over, asked when all raw partitions were read to the ends they had at the start. Only with
     /// [`IntakeOptions::to_ends`].
-    fn finished(&mut self) -> bool {
-        true
+    ///
+    /// # Errors
+    /// As [`IntakeStep::step`].
+    fn finished(&mut self) -> Result<bool, LogError> {
+        Ok(true)
     }
+}
+
+/// A stretch of a raw partition.
+#[derive(Clone, Debug)]
+pub struct RawRange {
+    /// `<source>/<number>`
+    pub raw: String,
+    /// Topic with the prefix, and partition.
+    pub(super) place: Place,
+    /// The first offset.
+    pub first: i64,
+    /// The one behind the last.
+    pub end: i64,
 }
 
 /// How raw topics are read.
@@ -142,7 +171,12 @@ pub fn run_intake<S: IntakeStep>(
         scope.spawn(|| probe(client, options.probe, &probing, &over));
         while !stop.load(Ordering::Relaxed) {
             match Run::start(client, options, metrics, &probing, stop, step) {
-                Ok(Some(mut run)) => return run.work(stop, step),
+                Ok(Some(mut run)) => match run.work(stop, step) {
+                    // Our own place in the group, when a broker died between our request and its answer. If it is
+                    // another instance, joining again is refused.
+                    Err(LogError::Fenced { what }) => tracing::warn!(what, "joining again"),
+                    ended => return ended,
+                },
                 Ok(None) => break,
                 Err(error) => again(error)?,
             }
@@ -298,7 +332,7 @@ impl<'a> Run<'a> {
         }
         let wait = self.options.tick.saturating_sub(since.elapsed()).min(Duration::from_millis(50));
         let idle = self.options.after_activate && self.packs.active.is_none();
-        let read = if idle {
+        let read = if idle || !step.reads() {
             std::thread::sleep(wait);
             Ok(Vec::new())
         } else {
@@ -319,7 +353,7 @@ impl<'a> Run<'a> {
         since.lap();
         let stamp = self.stamp();
         let watch = Stopwatch::start();
-        let commit = step.step(&messages, &stamp);
+        let commit = step.step(&messages, &stamp)?;
         self.metrics.intake_batch(watch.seconds());
         if !self.commit(commit, step)? {
             return Ok(Turn::On);
@@ -328,7 +362,7 @@ impl<'a> Run<'a> {
         if step.waits() && !self.engines()?.wait(stop)? {
             return Ok(Turn::Over);
         }
-        let over = self.options.to_ends && !idle && self.at_ends()? && step.finished();
+        let over = self.options.to_ends && !idle && self.at_ends(step)? && step.finished()?;
         Ok(if over { Turn::Over } else { Turn::On })
     }
 
@@ -387,7 +421,7 @@ impl<'a> Run<'a> {
                     low
                 }
                 None => {
-                    tracing::info!(raw, low, "a raw partition is read for the first time, from its beginning");
+                    tracing::debug!(raw, low, "a raw partition is read for the first time, from its beginning");
                     low
                 }
             };
@@ -395,6 +429,7 @@ impl<'a> Run<'a> {
             let owned = Owned { raw, first, mark: None, pending: VecDeque::new(), failing: None, acked: None };
             self.owned.insert(place, owned);
         }
+        tracing::info!(partitions = self.owned.len(), "raw partitions are read");
         self.reread(step)
     }
 
@@ -426,7 +461,7 @@ impl<'a> Run<'a> {
         let positions = self.owned.values().map(|o| (o.raw.clone(), o.first)).collect();
         self.probing.lock().expect("no panic under this lock").wanted = places.keys().cloned().collect();
         self.ends = None;
-        self.reader.assign(places)?;
+        self.reader.assign(if step.reads() { places } else { BTreeMap::new() })?;
         step.rewind(&positions);
         Ok(())
     }
@@ -574,16 +609,30 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Whether every raw partition of the sources is ours and read to the end it had when reading began.
-    fn at_ends(&mut self) -> Result<bool, LogError> {
+    /// Whether every raw partition of the sources is ours and read to the end it had when reading began, or known to a
+    /// step that reads by itself.
+    fn at_ends(&mut self, step: &mut impl IntakeStep) -> Result<bool, LogError> {
+        if !self.sources.keys().all(|topic| self.owned.keys().any(|(t, _)| t == topic)) {
+            return Ok(false);
+        }
         if self.ends.is_none() {
             let places: Vec<Place> = self.owned.keys().cloned().collect();
             let bounds = Reader::bounds(self.client, &places, Duration::from_secs(15))?;
-            self.ends = Some(places.into_iter().zip(bounds.iter().map(|b| b.1)).collect());
+            let ends: BTreeMap<Place, i64> = places.into_iter().zip(bounds.iter().map(|b| b.1)).collect();
+            let range = |(place, owned): (&Place, &Owned)| RawRange {
+                raw: owned.raw.clone(),
+                place: place.clone(),
+                first: owned.first,
+                end: ends[place],
+            };
+            step.ranges(self.owned.iter().map(range).collect());
+            self.ends = Some(ends);
+        }
+        if !step.reads() {
+            return Ok(true);
         }
         let positions = self.reader.positions()?;
-        let all = self.sources.keys().all(|topic| self.owned.keys().any(|(t, _)| t == topic));
-        Ok(all && self.ends.iter().flatten().all(|(place, end)| positions.get(place).is_some_and(|at| at >= end)))
+        Ok(self.ends.iter().flatten().all(|(place, end)| positions.get(place).is_some_and(|at| at >= end)))
     }
 }
 

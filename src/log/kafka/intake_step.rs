@@ -1,19 +1,19 @@
 //! Intake as a step of the run over Kafka: raw messages to entries of the log, by the pack prepared last.
 //!
 //! In: messages of the pack's sources, registry versions. Out: frames and ticks per partition, dead letters, registry
-//! rows. With `clock: wall` each batch becomes one frame a partition. With `clock: records` the history is held until
-//! it was read to its ends, then merged by the records' own time, in rounds of one hour of log time where indicators
-//! read loop records.
-//! Cost: `clock: records` holds the raw messages of the whole input in memory.
+//! rows. With `clock: wall` each batch becomes one frame a partition. With `clock: records` the raw partitions are read
+//! side by side up to the ends that they had, merged by the records' own time, in rounds of one hour of log time where
+//! indicators read loop records; in memory is what the client reads ahead of each.
 
 use super::super::merge::ROUND;
 use super::super::{
     Block, Clock, Entry, Frame, IntakeCommit, LogError, Merge, MergedFrame, RegistryRow, Stamp, encode,
 };
+use super::client::Client;
 use super::engine_step::fitting;
 use super::history::{MessagesInput, seen};
-use super::intake::IntakeStep;
-use super::reader::RawMessage;
+use super::intake::{IntakeStep, RawRange};
+use super::reader::{RawMessage, retriable};
 use super::topics::raw_topics;
 use crate::deliver;
 use crate::intake::{MapError, Mapper, Message, Options, Registry, Router};
@@ -40,6 +40,7 @@ struct Made {
 
 /// Maps, enriches and routes what the raw topics bring.
 pub struct Mapping {
+    client: Client,
     options: Options,
     /// Versions that come before the first pack.
     registry: Registry,
@@ -54,7 +55,8 @@ pub struct Mapping {
 struct History {
     /// Committed positions of the owned raw partitions.
     first: BTreeMap<String, i64>,
-    held: BTreeMap<String, Vec<RawMessage>>,
+    /// What there is to read.
+    ranges: Vec<RawRange>,
     merging: Option<Merging>,
     round: Option<i64>,
 }
@@ -78,8 +80,9 @@ enum Last {
 impl Mapping {
     /// - `options.partitions`: of the log
     #[must_use]
-    pub fn new(options: Options) -> Mapping {
+    pub fn new(client: &Client, options: Options) -> Mapping {
         Mapping {
+            client: client.clone(),
             options,
             registry: Registry::default(),
             made: None,
@@ -170,12 +173,9 @@ impl Mapping {
         }
     }
 
-    fn records(&mut self, messages: &[RawMessage]) -> Result<IntakeCommit, super::super::InputError> {
+    fn records(&mut self) -> Result<IntakeCommit, super::super::InputError> {
         let mut commit = IntakeCommit::default();
         let Some(mut merging) = self.history.merging.take() else {
-            for message in messages {
-                self.history.held.entry(message.raw.to_string()).or_default().push(message.clone());
-            }
             commit.positions = self.history.first.clone();
             return Ok(commit);
         };
@@ -226,19 +226,17 @@ impl Mapping {
         Ok(commit)
     }
 
-    /// Everything was read: the merge begins.
+    /// All that there is to read is known: the merge begins.
     fn merge(&mut self) -> Result<Merging, LogError> {
-        let damaged =
-            |e: &dyn std::fmt::Display| LogError::Damaged { place: "history".to_owned(), what: e.to_string() };
         let made = self.made.as_ref().expect("messages come after the pack");
-        let held = std::mem::take(&mut self.history.held);
+        let ranges = std::mem::take(&mut self.history.ranges);
         let mut ends = self.history.first.clone();
         let mut registry: Vec<Box<dyn MergeInput>> = Vec::new();
         let mut rest: Vec<Box<dyn MergeInput>> = Vec::new();
-        for (raw, messages) in held {
-            ends.extend(messages.last().map(|m| (raw.clone(), m.offset + 1)));
-            let source = source_of(&raw);
-            let input = MessagesInput::new(&made.pack, source, messages, &self.options).map_err(|e| damaged(&e))?;
+        for range in ranges.into_iter().filter(|range| range.first < range.end) {
+            ends.insert(range.raw.clone(), range.end);
+            let source = source_of(&range.raw);
+            let input = MessagesInput::of_partition(&self.client, &made.pack, source, &range, &self.options)?;
             let kind = made.pack.sources.get(source).map(|s| s.kind);
             if kind == Some(Kind::Registry) { registry.push(Box::new(input)) } else { rest.push(Box::new(input)) }
         }
@@ -251,7 +249,7 @@ impl Mapping {
             last: None,
             waits: false,
         };
-        merging.pull().map_err(|e| damaged(&e))?;
+        merging.pull().map_err(|e| retriable("history", e))?;
         Ok(merging)
     }
 }
@@ -322,10 +320,10 @@ impl IntakeStep for Mapping {
         }
     }
 
-    fn step(&mut self, messages: &[RawMessage], stamp: &Stamp) -> IntakeCommit {
+    fn step(&mut self, messages: &[RawMessage], stamp: &Stamp) -> Result<IntakeCommit, LogError> {
         match self.options.clock {
-            Clock::Wall => self.wall(messages, stamp),
-            Clock::Records => self.records(messages).expect("messages in memory can be read"),
+            Clock::Wall => Ok(self.wall(messages, stamp)),
+            Clock::Records => self.records().map_err(|e| retriable("history", e)),
         }
     }
 
@@ -335,27 +333,32 @@ impl IntakeStep for Mapping {
         for mapper in self.made.iter_mut().flat_map(|made| made.mappers.values_mut()) {
             drop(mapper.take());
         }
-        self.history.held.clear();
+        self.history.ranges.clear();
         self.history.merging = None;
         self.history.first.clone_from(positions);
+    }
+
+    fn reads(&self) -> bool {
+        self.options.clock == Clock::Wall
+    }
+
+    fn ranges(&mut self, ranges: Vec<RawRange>) {
+        self.history.ranges = ranges;
     }
 
     fn waits(&self) -> bool {
         self.history.merging.as_ref().is_some_and(|m| m.waits)
     }
 
-    fn finished(&mut self) -> bool {
+    fn finished(&mut self) -> Result<bool, LogError> {
         if self.options.clock == Clock::Wall {
-            return true;
+            return Ok(true);
         }
         match &self.history.merging {
-            Some(merging) => merging.last.as_ref().is_some_and(VecDeque::is_empty),
+            Some(merging) => Ok(merging.last.as_ref().is_some_and(VecDeque::is_empty)),
             None => {
-                match self.merge() {
-                    Ok(merging) => self.history.merging = Some(merging),
-                    Err(error) => tracing::error!(%error, "the history cannot be merged"),
-                }
-                false
+                self.history.merging = Some(self.merge()?);
+                Ok(false)
             }
         }
     }

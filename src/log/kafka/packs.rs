@@ -8,7 +8,7 @@ use super::super::LogError;
 use super::PACKS;
 use super::client::Client;
 use super::engine::entry_to;
-use super::reader::{RawMessage, Reader, retriable};
+use super::reader::{RawMessage, Reader, asker, partitions_by, retriable};
 use super::topics::LogForm;
 use super::transaction::{Outgoing, Transactional};
 use crate::clock::Stopwatch;
@@ -182,9 +182,10 @@ fn chunk(client: &Client, hash: &str, number: usize, part: String) -> Outgoing {
 /// [`LogError::Damaged`] when a topic is missing.
 pub fn raw_partitions(client: &Client, topics: &BTreeMap<String, String>) -> Result<Vec<String>, LogError> {
     let mut raw = BTreeSet::new();
+    let asker = asker(client)?;
     for (topic, source) in topics {
         let topic = client.name(topic);
-        let Some(count) = Reader::partitions(client, &topic, Duration::from_secs(15))? else {
+        let Some(count) = partitions_by(&asker, &topic, Duration::from_secs(15))? else {
             return Err(LogError::Damaged {
                 place: topic,
                 what: format!("source {source} has no such topic; `forewarn topics create` makes it"),

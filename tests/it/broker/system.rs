@@ -27,6 +27,7 @@ use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 pub(super) const PARTITIONS: u32 = 4;
+pub(super) const SECRET: &[u8] = b"of the tests";
 /// Changes of the one warning that each firm of the feed brings about.
 pub(super) const CHANGES: usize = 3;
 /// Messages of the feed that are no records.
@@ -46,13 +47,18 @@ pub(super) struct System {
 impl System {
     /// Writes settings and pack and creates the topics.
     pub(super) fn new(broker: &Broker, name: &str) -> System {
+        System::with_clock(broker, name, "wall")
+    }
+
+    /// As [`System::new`], with the clock of the log.
+    pub(super) fn with_clock(broker: &Broker, name: &str, clock: &str) -> System {
         let system = System {
             bootstrap: broker.bootstrap(),
             prefix: format!("{name}."),
             dir: tempfile::tempdir().expect("a folder"),
         };
-        system.settings("wall", &system.bootstrap);
-        fs::write(system.dir.path().join("secret"), "of the tests").expect("written");
+        system.settings(clock, &system.bootstrap);
+        fs::write(system.dir.path().join("secret"), SECRET).expect("written");
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         copy(&root.join("rules/examples/chicago-food"), &system.rules());
         copy(&root.join("models"), &system.dir.path().join("models"));
