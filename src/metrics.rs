@@ -268,7 +268,12 @@ impl Metrics {
                 "1 while a raw partition cannot be read and does not hold log time.",
                 &["source"],
             ),
-            matches: counter(r, "forewarn_engine_rule_matches_total", "Rows that passed a rule's filter.", &["rule"]),
+            matches: counter(
+                r,
+                "forewarn_engine_rule_matches_total",
+                "Times that a key reached or rose to a level of a rule.",
+                &["rule"],
+            ),
             nulls: counter(
                 r,
                 "forewarn_engine_rule_nulls_total",
@@ -414,7 +419,7 @@ impl Metrics {
         self.blind.set(&[source], i64::from(blind.min(1)));
     }
 
-    /// Rows passed a rule's filter.
+    /// Keys reached or rose to a level of a rule.
     pub fn rule_matches(&self, rule: &str, n: u64) {
         self.matches.add(&[rule], n);
     }

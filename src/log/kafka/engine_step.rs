@@ -69,11 +69,12 @@ impl Engines {
     /// The step of a log partition.
     #[must_use]
     pub fn step(&self, partition: u32) -> EngineStep<'_> {
-        let standing = Standing { since: now_ms(), ..Standing::default() };
-        self.standing().insert(partition, standing);
+        let since = now_ms();
+        self.standing().insert(partition, Standing { since, ..Standing::default() });
         EngineStep {
             shared: self,
             partition,
+            since,
             snapshots: Snapshots::new(&self.store, partition, self.client.slot()),
             judge: Judge::new(partition, self.partitions),
             said: Said::default(),
@@ -188,6 +189,8 @@ struct Told {
 pub struct EngineStep<'a> {
     shared: &'a Engines,
     partition: u32,
+    /// Wall time of the takeover.
+    since: Millis,
     snapshots: Snapshots,
     judge: Judge,
     said: Said,
@@ -254,7 +257,8 @@ impl EngineStep<'_> {
     }
 
     fn stands(&self, change: impl FnOnce(&mut Standing)) {
-        if let Some(standing) = self.shared.standing().get_mut(&self.partition) {
+        let mut all = self.shared.standing();
+        if let Some(standing) = all.get_mut(&self.partition).filter(|standing| standing.since == self.since) {
             change(standing);
         }
     }
@@ -417,7 +421,11 @@ impl Step for EngineStep<'_> {
 
 impl Drop for EngineStep<'_> {
     fn drop(&mut self) {
-        self.shared.standing().remove(&self.partition);
+        let mut all = self.shared.standing();
+        // A worker that hung while its partition went and came back is not the one that stands there now.
+        if all.get(&self.partition).is_some_and(|standing| standing.since == self.since) {
+            all.remove(&self.partition);
+        }
     }
 }
 

@@ -251,12 +251,25 @@ pub(super) fn bounds_by(
     places: &[Place],
     within: Duration,
 ) -> Result<Vec<(i64, i64)>, LogError> {
-    let ask = |(topic, partition): &Place| {
-        asker
-            .fetch_watermarks(topic, *partition, within)
-            .map_err(|e| retriable(&format!("bounds of {topic}/{partition}"), e))
+    let watch = Stopwatch::start();
+    let ask = |(topic, partition): &Place| loop {
+        match asker.fetch_watermarks(topic, *partition, within) {
+            // A partition whose leader is being chosen: just made, or its broker just came back.
+            Err(error) if leaderless(&error) && watch.elapsed() < within => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            asked => break asked.map_err(|e| retriable(&format!("bounds of {topic}/{partition}"), e)),
+        }
     };
     places.iter().map(ask).collect()
+}
+
+fn leaderless(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(Code::NotLeaderForPartition | Code::LeaderNotAvailable | Code::UnknownTopicOrPartition)
+    )
 }
 
 /// A partition number as Kafka writes it.

@@ -72,7 +72,7 @@ fn a_running_system_answers_its_operators() {
     assert_eq!(is("forewarn_warnings_changes_total", &["kind=\"raised\""]), firms);
     assert_eq!(is("forewarn_deliver_messages_total", &["topic=\"warn.all\""]), firms * 3.0);
     assert_eq!(is("forewarn_deliver_warning_delay_seconds_count", &[]), firms * 3.0);
-    assert_eq!(is("forewarn_engine_rule_matches_total", &["rule=\"chicago_repeat_critical\""]), records);
+    assert_eq!(is("forewarn_engine_rule_matches_total", &["rule=\"chicago_repeat_critical\""]), firms * 3.0);
     assert!(is("forewarn_engine_rule_bytes", &["rule=\"chicago_repeat_critical\""]) > 0.0);
     assert!(is("forewarn_intake_bytes_total", &["inspections"]) > records * 100.0);
     assert!(is("forewarn_engine_loop_records_total", &["kind=\"signal\""]) >= firms);
