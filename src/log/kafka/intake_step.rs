@@ -30,6 +30,10 @@ use std::sync::Arc;
 /// not in any pack; what would be left at the end of a history enters with the next stamp.
 const GENERATIONS: usize = 16;
 
+/// Entries and bytes of one commit of a history at the most.
+const ENTRIES: usize = 512;
+const BYTES: usize = 2 * 1024 * 1024;
+
 struct Made {
     pack: Arc<Pack>,
     mappers: BTreeMap<String, Mapper>,
@@ -179,51 +183,68 @@ impl Mapping {
             commit.positions = self.history.first.clone();
             return Ok(commit);
         };
-        match merging.next.take() {
-            Some((frame, timed)) => {
-                if timed {
-                    self.round(frame.stamp, &mut commit);
-                }
-                for (raw, at) in &positions(&frame) {
-                    merging.positions.insert(raw.clone(), *at);
-                }
-                commit.seen.records.clone_from(&frame.seen);
-                let stamp = self.stamp(frame.stamp, timed);
-                self.entries(&frame.rows, &stamp, timed, &mut commit);
-                commit.dead_letters = frame.dead_letters;
-                merging.pull()?;
-                let round = self.history.round;
-                let ends = merging.next.as_ref().is_none_or(|(next, timed)| {
-                    *timed && round.is_some_and(|round| next.stamp.div_euclid(ROUND) > round)
-                });
-                let loops = self.made.as_ref().is_some_and(|m| m.loops);
-                merging.waits = ends && loops;
-            }
-            None => {
-                let loops = self.made.as_ref().is_some_and(|m| m.loops);
-                let newest = merging.rest.newest();
-                let last = merging.last.get_or_insert_with(|| {
-                    let flushes = if loops { GENERATIONS } else { 0 };
-                    let tick = (newest != Millis::MIN).then_some(Last::Tick(newest));
-                    tick.into_iter().chain((0..flushes).map(|_| Last::Flush)).collect()
-                });
-                match last.pop_front() {
-                    Some(Last::Tick(at)) => {
-                        self.round(at, &mut commit);
-                        let stamp = self.stamp(at, true);
-                        self.entries(&[], &stamp, true, &mut commit);
-                    }
-                    Some(Last::Flush) => self.flush(&mut commit),
-                    None => {}
-                }
-                merging.positions.clone_from(&merging.ends);
-                merging.waits = true;
-            }
+        if merging.next.is_some() {
+            self.frames(&mut merging, &mut commit)?;
+        } else {
+            self.ending(&mut merging, &mut commit);
         }
         commit.positions = self.history.first.clone();
         commit.positions.extend(merging.positions.clone());
         self.history.merging = Some(merging);
         Ok(commit)
+    }
+
+    /// Frames up to the end of a round or a full commit: a history of years has one frame a day, and a commit each would
+    /// take most of the time.
+    fn frames(&mut self, merging: &mut Merging, commit: &mut IntakeCommit) -> Result<(), super::super::InputError> {
+        let loops = self.made.as_ref().is_some_and(|m| m.loops);
+        merging.waits = false;
+        while let Some((frame, timed)) = merging.next.take() {
+            if timed {
+                self.round(frame.stamp, commit);
+            }
+            merging.positions.extend(positions(&frame));
+            for (kind, n) in &frame.seen {
+                *commit.seen.records.entry(kind.clone()).or_default() += n;
+            }
+            let stamp = self.stamp(frame.stamp, timed);
+            self.entries(&frame.rows, &stamp, timed, commit);
+            commit.dead_letters.extend(frame.dead_letters);
+            merging.pull()?;
+            let round = self.history.round;
+            let ends = merging
+                .next
+                .as_ref()
+                .is_none_or(|(next, timed)| *timed && round.is_some_and(|round| next.stamp.div_euclid(ROUND) > round));
+            merging.waits = ends && loops;
+            let bytes: usize = commit.entries.iter().map(|(_, entry)| entry.len()).sum();
+            if merging.waits || commit.entries.len() >= ENTRIES || bytes >= BYTES {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// What follows the last frame, one a commit.
+    fn ending(&mut self, merging: &mut Merging, commit: &mut IntakeCommit) {
+        let loops = self.made.as_ref().is_some_and(|m| m.loops);
+        let newest = merging.rest.newest();
+        let last = merging.last.get_or_insert_with(|| {
+            let flushes = if loops { GENERATIONS } else { 0 };
+            let tick = (newest != Millis::MIN).then_some(Last::Tick(newest));
+            tick.into_iter().chain((0..flushes).map(|_| Last::Flush)).collect()
+        });
+        match last.pop_front() {
+            Some(Last::Tick(at)) => {
+                self.round(at, commit);
+                let stamp = self.stamp(at, true);
+                self.entries(&[], &stamp, true, commit);
+            }
+            Some(Last::Flush) => self.flush(commit),
+            None => {}
+        }
+        merging.positions.clone_from(&merging.ends);
+        merging.waits = true;
     }
 
     /// All that there is to read is known: the merge begins.

@@ -17,12 +17,13 @@ fn a_commit_whose_answer_is_lost_is_resolved_by_the_commit_record() {
     let system = System::new(broker, "lost-answer");
     let watcher = Watcher::start(&system);
     let mut intake = system.start_with("intake", &["--role", "intake"]);
+    // An instance has read its settings once it has a page.
+    intake.get("/healthz");
     // Only the engine's connections pass the proxy.
     system.settings("wall", &broker.proxied());
     let mut engine = system.start_with("engine", &["--role", "engine"]);
-    system.settings("wall", &broker.bootstrap());
-    // It has read its settings once it has a page.
     engine.get("/healthz");
+    system.settings("wall", &broker.bootstrap());
     system.publish(1);
     let feed = Feed::start(&system, 10);
     watcher.wait(10, Duration::from_secs(60));
