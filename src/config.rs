@@ -74,6 +74,8 @@ pub struct Settings {
     pub log: Log,
     /// Folder of the snapshots.
     pub snapshots: PathBuf,
+    /// A partition's state is saved so often at most.
+    pub snapshot_every: Span,
     /// Folder of the pack (`rules/`, `models/` beside it): read at the start when embedded, by `publish` with Kafka.
     pub rules: PathBuf,
     /// Folder of the models.
@@ -132,6 +134,7 @@ struct Written {
     #[serde(default)]
     log: WrittenLog,
     snapshots: Option<PathBuf>,
+    snapshot_every: Option<Span>,
     rules: Option<PathBuf>,
     models: Option<PathBuf>,
     out: Option<PathBuf>,
@@ -181,6 +184,7 @@ const KEYS: &[&str] = &[
     "partitions",
     "retention",
     "snapshots",
+    "snapshot_every",
     "rules",
     "models",
     "out",
@@ -270,6 +274,13 @@ fn check(written: Written, folder: &Path, slot: Option<&str>) -> Result<Settings
     if retention.millis() < 3_600_000 {
         return Err(wrong("log.retention", "shorter than 1h".to_owned()));
     }
+    let snapshot_every = match written.snapshot_every {
+        Some(span) => span,
+        None => "10s".parse().expect("a literal span"),
+    };
+    if !(1_000..=3_600_000).contains(&snapshot_every.millis()) {
+        return Err(wrong("snapshot_every", format!("{snapshot_every} is not between 1s and 1h")));
+    }
     let listen = written.console.listen.unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let listen = listen
         .parse()
@@ -289,6 +300,7 @@ fn check(written: Written, folder: &Path, slot: Option<&str>) -> Result<Settings
         kafka,
         log: Log { dir: place(written.log.dir, "data/log"), clock: written.log.clock, partitions, retention },
         snapshots: place(written.snapshots, "data/snapshots"),
+        snapshot_every,
         rules: place(written.rules, "rules"),
         models: place(written.models, "models"),
         out: written.out.map(|out| folder.join(out)),

@@ -14,6 +14,7 @@ use prometheus::{
     TextEncoder,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Series of one family; later label values are counted under `other`. 2,000: the rules, departments × regions and
@@ -145,6 +146,16 @@ impl<P: Atomic> Family<GenericGaugeVec<P>> {
         self.at(labels, |vec, labels| vec.with_label_values(labels).set(value));
     }
 
+    /// These labels are no longer shown.
+    fn end(&self, labels: &[&str]) {
+        let own: Vec<String> = labels.iter().map(|l| (*l).to_owned()).collect();
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.remove(&own) {
+            // It was shown: a series that is not there cannot be.
+            self.vec.remove_label_values(labels).unwrap_or_default();
+        }
+    }
+
     fn clear(&self) {
         self.vec.reset();
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -183,6 +194,7 @@ pub struct Metrics {
     snapshot_bytes: Family<IntGaugeVec>,
     pack: Family<IntGaugeVec>,
     console_streams: Gauge,
+    came_in: AtomicU64,
 }
 
 impl Default for Metrics {
@@ -256,7 +268,12 @@ impl Metrics {
                 "1 while a raw partition cannot be read and does not hold log time.",
                 &["source"],
             ),
-            matches: counter(r, "forewarn_engine_rule_matches_total", "Rows that passed a rule's filter.", &["rule"]),
+            matches: counter(
+                r,
+                "forewarn_engine_rule_matches_total",
+                "Times that a key reached or rose to a level of a rule.",
+                &["rule"],
+            ),
             nulls: counter(
                 r,
                 "forewarn_engine_rule_nulls_total",
@@ -319,13 +336,21 @@ impl Metrics {
             ),
             pack: int_gauge(r, "forewarn_pack_info", "The active pack; always 1.", &["version", "hash"]),
             console_streams: single(r, "forewarn_console_streams", "Pages that follow the console's events."),
+            came_in: AtomicU64::new(0),
             registry,
         }
+    }
+
+    /// Records that came in, of all kinds.
+    #[must_use]
+    pub fn came_in(&self) -> u64 {
+        self.came_in.load(Ordering::Relaxed)
     }
 
     /// Records of a kind (`unknown` for messages that could not be split) came in.
     pub fn records_in(&self, kind: &str, n: u64) {
         self.records_in.add(&[kind], n);
+        self.came_in.fetch_add(n, Ordering::Relaxed);
     }
 
     /// The fate of records became known.
@@ -368,12 +393,33 @@ impl Metrics {
         self.consumer_lag.set(&[topic, &partition.to_string()], records);
     }
 
+    /// A partition that this process no longer reads.
+    pub fn consumer_lag_ended(&self, topic: &str, partition: i32) {
+        self.consumer_lag.end(&[topic, &partition.to_string()]);
+    }
+
+    /// A raw partition that this process no longer reads.
+    pub fn source_blind_ended(&self, source: &str) {
+        self.blind.end(&[source]);
+    }
+
+    /// A log partition that this process no longer works on.
+    pub fn partition_ended(&self, partition: u32) {
+        let partition = partition.to_string();
+        for family in [&self.log_time, &self.snapshot_age] {
+            family.end(&[&partition]);
+        }
+        for family in [&self.state_bytes, &self.snapshot_bytes] {
+            family.end(&[&partition]);
+        }
+    }
+
     /// A raw partition can, or cannot, be read.
     pub fn source_blind(&self, source: &str, blind: u32) {
         self.blind.set(&[source], i64::from(blind.min(1)));
     }
 
-    /// Rows passed a rule's filter.
+    /// Keys reached or rose to a level of a rule.
     pub fn rule_matches(&self, rule: &str, n: u64) {
         self.matches.add(&[rule], n);
     }

@@ -1,13 +1,15 @@
 //! `forewarn dead-letters`: what would not become a record.
 //!
-//! In: the pointers that a run wrote, and the files they point into. Out: counts, one of them as it may be seen, or a new
-//! folder with what they become under the present pack.
+//! In: the pointers that a run wrote, and the files or topics they point into. Out: counts, one of them as it may be
+//! seen, or what they become: a new folder under the present pack, or over Kafka new messages in their raw topics.
 
 use super::replay::{Inputs, judge, load, print_summary};
+use super::topics::System;
 use super::{CliError, Where};
 use crate::deliver::read_dead_letter;
 use crate::intake::{Options, Shown, shown};
-use crate::log::{Clock, DeadLetter, Part, Recovered, Unrecoverable, fetch};
+use crate::log::kafka::{fetch_message, read_dead_letters, read_packs, resend};
+use crate::log::{Clock, DeadLetter, Lost, Part, Recovered, Unrecoverable, fetch, header};
 use crate::pack::{Body, Format, Pack};
 use crate::record::Kind;
 use clap::{Args, Subcommand};
@@ -46,7 +48,9 @@ pub(crate) enum DeadLettersCommand {
     /// as new records, and writes what comes of it to the folder --to: dead-letters.jsonl, warnings.jsonl, summary.json
     /// and a log. The folder --out is only read. A message that held several records is sent in whole, once. What
     /// cannot be fetched (aged out, changed) is counted as unrecoverable. To judge the records together with the rest of
-    /// their history, run `forewarn replay` over the whole history again. Exit code 1 when nothing could be recovered.
+    /// their history, run `forewarn replay` over the whole history again. Over Kafka (--config) the messages go into
+    /// their raw topics again and the running system judges them; records of theirs that were used are duplicates.
+    /// Exit code 1 when nothing could be recovered.
     Replay {
         /// Which
         #[command(flatten)]
@@ -85,6 +89,12 @@ impl Which {
 }
 
 pub(crate) fn run(command: &DeadLettersCommand) -> Result<u8, CliError> {
+    let (DeadLettersCommand::List { at, .. }
+    | DeadLettersCommand::Show { at, .. }
+    | DeadLettersCommand::Replay { at, .. }) = command;
+    if let Some(system) = at.cluster()? {
+        return over_kafka(&system, command);
+    }
     match command {
         DeadLettersCommand::List { which, limit, at } => {
             list(&read(at.folder("dead-letters")?)?, which, *limit);
@@ -93,10 +103,9 @@ pub(crate) fn run(command: &DeadLettersCommand) -> Result<u8, CliError> {
         DeadLettersCommand::Show { number, at } => {
             let out = at.folder("dead-letters")?;
             let letters = read(out)?;
-            let letter = number.checked_sub(1).and_then(|n| letters.get(n)).ok_or_else(|| {
-                CliError::Usage(format!("no dead letter {number}; `list` has the numbers 1 to {}", letters.len()))
-            })?;
-            Ok(show(*number, letter, out))
+            let letter = numbered(&letters, *number)?;
+            let header = || header(&letter.origin).ok();
+            Ok(show(*number, letter, fetch(letter), pack_beside(out).as_ref(), header))
         }
         DeadLettersCommand::Replay { which, rules, models, to, at } => {
             let out = at.folder("dead-letters")?;
@@ -111,6 +120,55 @@ pub(crate) fn run(command: &DeadLettersCommand) -> Result<u8, CliError> {
             again(&letters, &load(rules, models)?, to)
         }
     }
+}
+
+/// The same with the pointers of `forewarn.dead-letters` and the bytes of the raw topics.
+fn over_kafka(system: &System, command: &DeadLettersCommand) -> Result<u8, CliError> {
+    let client = &system.client;
+    let mut letters = read_dead_letters(client).map_err(CliError::stage)?;
+    match command {
+        DeadLettersCommand::List { which, limit, .. } => {
+            list(&letters, which, *limit);
+            Ok(0)
+        }
+        DeadLettersCommand::Show { number, .. } => {
+            let letter = numbered(&letters, *number)?;
+            let packs = read_packs(client).map_err(CliError::stage)?;
+            let body = packs.active.as_ref().and_then(|(_, hash)| packs.body(hash).ok());
+            let pack = body.and_then(|body| Pack::read(body).ok());
+            let bytes = fetch_message(client, letter).map(|message| message.payload.unwrap_or_default());
+            Ok(show(*number, letter, bytes, pack.as_ref(), || None))
+        }
+        DeadLettersCommand::Replay { which, to, .. } => {
+            if to.is_some() {
+                return Err(CliError::Usage(
+                    "over Kafka the messages go into their raw topics again; --to is for folders".to_owned(),
+                ));
+            }
+            letters.retain(|letter| which.takes(letter));
+            let (sent, lost) = resend(client, &letters).map_err(CliError::stage)?;
+            Ok(sent_again(&letters, sent, &lost))
+        }
+    }
+}
+
+fn numbered(letters: &[DeadLetter], number: usize) -> Result<&DeadLetter, CliError> {
+    number.checked_sub(1).and_then(|n| letters.get(n)).ok_or_else(|| {
+        CliError::Usage(format!("no dead letter {number}; `list` has the numbers 1 to {}", letters.len()))
+    })
+}
+
+/// Says what was sent in again and what could not be had.
+fn sent_again(letters: &[DeadLetter], messages: usize, lost: &Lost<'_>) -> u8 {
+    for (letter, error) in lost {
+        eprintln!("不可恢复 unrecoverable {} at {}: {error}", letter.origin, letter.offset);
+    }
+    println!(
+        "死信 dead letters: {}; 重放 sent in again: {messages} messages; 不可恢复 unrecoverable: {}",
+        letters.len(),
+        lost.len()
+    );
+    u8::from(messages == 0 && !letters.is_empty())
 }
 
 fn same(a: &Path, b: &Path) -> bool {
@@ -152,14 +210,20 @@ fn list(letters: &[DeadLetter], which: &Which, limit: usize) {
     }
 }
 
-fn show(number: usize, letter: &DeadLetter, out: &Path) -> u8 {
+fn show(
+    number: usize,
+    letter: &DeadLetter,
+    bytes: Result<Vec<u8>, Unrecoverable>,
+    pack: Option<&Pack>,
+    header: impl FnOnce() -> Option<Vec<u8>>,
+) -> u8 {
     println!("死信 dead letter {number}");
     println!("  原因 reason   {} {}", letter.reason, letter.field.as_deref().unwrap_or_default());
     println!("  说明 detail   {}", letter.detail);
     println!("  来源 source   {} ({}), raw {}", letter.source, letter.kind, letter.raw);
     println!("  位置 where    {} at {}, row {}, {} bytes", letter.origin, letter.offset, letter.row, letter.length);
     println!("  sha256        {}", letter.sha256);
-    let bytes = match fetch(letter) {
+    let bytes = match bytes {
         Ok(bytes) => bytes,
         Err(e) => {
             println!("  不可恢复 unrecoverable: {e}{}", cause(&e));
@@ -167,12 +231,11 @@ fn show(number: usize, letter: &DeadLetter, out: &Path) -> u8 {
         }
     };
     println!("  内容 content  the bytes have this SHA-256");
-    let pack = pack_beside(out);
     let kind = crate::intake::kind_of(&bytes).or_else(|| Kind::from_word(&letter.kind));
-    let source = pack.as_ref().and_then(|p| {
+    let source = pack.and_then(|p| {
         p.sources.get(&letter.source).or_else(|| p.sources.values().find(|s| s.envelope && Some(s.kind) == kind))
     });
-    let header = source.filter(|s| s.format == Format::Csv).and_then(|_| crate::log::header(&letter.origin).ok());
+    let header = source.filter(|s| s.format == Format::Csv).and_then(|_| header());
     match shown(&bytes, source, header.as_deref()) {
         Shown::Fields(fields) => fields.iter().for_each(|(name, value)| println!("    {name:<28} {value}")),
         Shown::Text(text) => println!("    {text}"),
@@ -199,24 +262,18 @@ fn pack_beside(out: &Path) -> Option<Pack> {
 
 fn again(letters: &[DeadLetter], pack: &Pack, to: &Path) -> Result<u8, CliError> {
     let options = Options { partitions: 1, clock: Clock::Records, secret: super::replay::SECRET.to_vec() };
-    let mut lost = 0;
+    let mut lost = Lost::new();
     let mut messages = 0;
     let mut parts: Vec<Inputs> = Vec::new();
     for part in [Part::Registry, Part::Rest] {
         let (inputs, gone) = Recovered::inputs(pack, letters, part, &options).map_err(CliError::stage)?;
-        for (letter, e) in &gone {
-            eprintln!("不可恢复 unrecoverable {} at {}: {e}", letter.origin, letter.offset);
-        }
-        lost += gone.len();
+        lost.extend(gone);
         messages += inputs.iter().map(Recovered::messages).sum::<usize>();
         parts.push(inputs.into_iter().map(|i| Box::new(i) as _).collect());
     }
-    println!(
-        "死信 dead letters: {}; 重放 sent in again: {messages} messages; 不可恢复 unrecoverable: {lost}",
-        letters.len()
-    );
+    let code = sent_again(letters, messages, &lost);
     if messages == 0 {
-        return Ok(u8::from(!letters.is_empty()));
+        return Ok(code);
     }
     let rest = parts.pop().unwrap_or_default();
     let registry = parts.pop().unwrap_or_default();

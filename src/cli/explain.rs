@@ -3,22 +3,23 @@
 //! In: the changes that the log gives now (`log::retell`) and the lines that the run wrote. Out: text, and whether both
 //! have the same numbers.
 
+use super::topics::System;
 use super::{CliError, Where};
-use crate::deliver::warning_line;
-use crate::log::{differences, retell};
+use crate::deliver::{EVERYONE, messages, warning_line};
+use crate::log::kafka::{LOG, retell_warning, sent_warning};
+use crate::log::{Retold, differences, retell};
 use crate::pack::{Bound, Direction, Indicator, LevelRule, Levels, Pack};
-use crate::record::Level;
+use crate::record::{Level, warning_hash};
 use crate::response::{Warning, plain};
 use clap::Args;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 /// 解释 Says why a warning was raised, and reaches its numbers again from the log
 ///
 /// Reads the log of a run and the pack beside it, judges every entry again, and prints the warning's rule, each of its
 /// changes with value against bound, window, evidence, departments and plan, and what would have kept it quiet. Then
-/// compares with `warnings.jsonl` of the run, if that is there. Exit code 1 when the numbers differ, or when the log
+/// compares with `warnings.jsonl` of the run, if that is there, or over Kafka with what was sent. Exit code 1 when the numbers differ, or when the log
 /// knows no such warning. Nothing is written.
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
@@ -31,17 +32,75 @@ pub(crate) struct ExplainArgs {
 }
 
 pub(crate) fn run(args: &ExplainArgs) -> Result<u8, CliError> {
+    if let Some(system) = args.at.cluster()? {
+        return over_kafka(&system, &args.warning_id);
+    }
     let out = args.at.folder("explain")?;
     let told = retell(out, &args.warning_id).map_err(CliError::stage)?;
+    if !tell(&told, &args.warning_id, &out.display().to_string()) {
+        return Ok(1);
+    }
+    let path = out.join("warnings.jsonl");
+    let written = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            println!("\n已由日志重新得出 reached from the log alone; there is no warnings.jsonl to compare with");
+            return Ok(0);
+        }
+        Err(source) => return Err(CliError::File { action: "read", path, source }),
+    };
+    let mut was: BTreeMap<u64, Value> = BTreeMap::new();
+    for line in written.lines().filter(|l| l.contains(&args.warning_id)) {
+        let line: Value = serde_json::from_str(line).map_err(CliError::stage)?;
+        if line.get("id").and_then(Value::as_str) == Some(&args.warning_id) {
+            was.insert(line.get("change").and_then(Value::as_u64).unwrap_or(0), line);
+        }
+    }
+    let mut is: BTreeMap<u64, Value> = BTreeMap::new();
+    for (warning, _) in &told.changes {
+        is.insert(warning.change.into(), serde_json::from_str(&warning_line(warning)).map_err(CliError::stage)?);
+    }
+    Ok(verdict("warnings.jsonl", &was, &is))
+}
+
+/// The same from `forewarn.log` and what was sent to everyone.
+fn over_kafka(system: &System, id: &str) -> Result<u8, CliError> {
+    let hash = warning_hash(id).ok_or_else(|| {
+        CliError::Usage(format!(
+            "\"{id}\" is no warning id; it is the field `id` of a warning, w and 13 characters, a hyphen, 13 more"
+        ))
+    })?;
+    let System { settings, client, form } = system;
+    let (told, from) = retell_warning(client, *form, &settings.snapshots, id, hash).map_err(CliError::stage)?;
+    let partition = hash % u64::from(form.partitions);
+    if !tell(&told, id, &format!("partition {partition} of {}", client.name(LOG))) {
+        if from > 0 {
+            println!("hint: the log no longer reaches back before {from}; older warnings cannot be told again");
+        }
+        return Ok(1);
+    }
+    let was = sent_warning(client, id).map_err(CliError::stage)?;
+    let mut is: BTreeMap<u64, Value> = BTreeMap::new();
+    for (warning, _) in &told.changes {
+        let everyone = messages(warning, client.deployment()).into_iter().find(|m| m.topic == EVERYONE);
+        if let Some(document) = everyone.and_then(|message| message.value) {
+            is.insert(warning.change.into(), serde_json::from_str(&document).map_err(CliError::stage)?);
+        }
+    }
+    Ok(verdict(EVERYONE, &was, &is))
+}
+
+/// Tells what the log gives; false when it knows no such warning.
+fn tell(told: &Retold, id: &str, place: &str) -> bool {
     let Some((first, pack)) = told.changes.first() else {
-        println!("日志中没有此预警 no warning {} in the log of {}", args.warning_id, out.display());
-        let nearest = nearest(&args.warning_id, &told.ids);
+        println!("日志中没有此预警 no warning {id} in the log of {place}");
+        let nearest = nearest(id, &told.ids);
         if nearest.is_empty() {
             println!("hint: the log of {} entries raised no warning at all", told.entries);
         } else {
             println!("hint: the nearest of {}: {}", told.ids.len(), nearest.join(", "));
         }
-        return Ok(1);
+        return false;
     };
     head(first, told.partitions);
     if let Some(indicator) = pack.indicators.get(&first.indicator.id) {
@@ -50,8 +109,7 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<u8, CliError> {
     for (warning, pack) in &told.changes {
         change(warning, pack.indicators.get(&warning.indicator.id));
     }
-    let changes: Vec<&Warning> = told.changes.iter().map(|(w, _)| w).collect();
-    verdict(out, &args.warning_id, &changes)
+    true
 }
 
 /// The ids most like one: by edit distance, three at the most.
@@ -248,28 +306,8 @@ fn change(w: &Warning, indicator: Option<&Indicator>) {
     }
 }
 
-/// Compares with what the run wrote. 0 when the numbers are the same or there is nothing to compare with.
-fn verdict(out: &Path, id: &str, changes: &[&Warning]) -> Result<u8, CliError> {
-    let path = out.join("warnings.jsonl");
-    let written = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            println!("\n已由日志重新得出 reached from the log alone; there is no warnings.jsonl to compare with");
-            return Ok(0);
-        }
-        Err(source) => return Err(CliError::File { action: "read", path, source }),
-    };
-    let mut was: BTreeMap<u64, Value> = BTreeMap::new();
-    for line in written.lines().filter(|l| l.contains(id)) {
-        let line: Value = serde_json::from_str(line).map_err(CliError::stage)?;
-        if line.get("id").and_then(Value::as_str) == Some(id) {
-            was.insert(line.get("change").and_then(Value::as_u64).unwrap_or(0), line);
-        }
-    }
-    let mut is: BTreeMap<u64, Value> = BTreeMap::new();
-    for change in changes {
-        is.insert(change.change.into(), serde_json::from_str(&warning_line(change)).map_err(CliError::stage)?);
-    }
+/// Compares what was written or sent with what is reached now. 0 when the numbers are the same.
+fn verdict(place: &str, was: &BTreeMap<u64, Value>, is: &BTreeMap<u64, Value>) -> u8 {
     let numbers: BTreeSet<u64> = was.keys().chain(is.keys()).copied().collect();
     let mut found = Vec::new();
     for n in numbers {
@@ -279,17 +317,17 @@ fn verdict(out: &Path, id: &str, changes: &[&Warning]) -> Result<u8, CliError> {
                 let differ = differences(was, is).into_iter().filter(|(path, _, _)| path != "status");
                 found.extend(differ.map(|(path, a, b)| format!("change {n}: {path} was {a}, is {b}")));
             }
-            (None, _) => found.push(format!("change {n} is not in warnings.jsonl")),
-            (_, None) => found.push(format!("change {n} of warnings.jsonl is not reached again")),
+            (None, _) => found.push(format!("change {n} is not in {place}")),
+            (_, None) => found.push(format!("change {n} of {place} is not reached again")),
         }
     }
     if found.is_empty() {
-        println!("\n数值一致 same numbers: {} changes in warnings.jsonl and from the log", was.len());
-        return Ok(0);
+        println!("\n数值一致 same numbers: {} changes in {place} and from the log", was.len());
+        return 0;
     }
-    println!("\n数值不一致 {} differences between warnings.jsonl and the log:", found.len());
+    println!("\n数值不一致 {} differences between {place} and the log:", found.len());
     for line in &found {
         println!("  {line}");
     }
-    Ok(1)
+    1
 }

@@ -70,19 +70,20 @@ pub(crate) struct Where {
     /// Folder that `demo`, `replay` or an embedded `run` wrote
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Settings file of a system over Kafka (not yet)
+    /// Settings file of a system over Kafka
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }
 
 impl Where {
-    /// The folder; a system over Kafka is for later.
+    /// The system over Kafka, where one is named.
+    pub(crate) fn cluster(&self) -> Result<Option<topics::System>, CliError> {
+        self.config.as_deref().map(|config| topics::System::open(config, None)).transpose()
+    }
+
+    /// The folder, where one is named.
     pub(crate) fn folder(&self, command: &str) -> Result<&std::path::Path, CliError> {
-        self.out.as_deref().ok_or_else(|| {
-            CliError::Usage(format!(
-                "`{command}` reads a folder (--out DIR) in this version; reading a system over Kafka (--config) comes later"
-            ))
-        })
+        self.out.as_deref().ok_or_else(|| CliError::Usage(format!("`{command}` needs --out DIR or --config FILE")))
     }
 }
 
@@ -128,6 +129,7 @@ impl CliError {
 /// # Errors
 /// When the command could not do its work.
 pub fn run(cli: Cli) -> Result<u8, CliError> {
+    log_to_stderr(matches!(cli.command, Command::Run(_)));
     match cli.command {
         Command::Demo(args) => demo::run(&args),
         Command::Run(args) => run::run(&args),
@@ -140,6 +142,19 @@ pub fn run(cli: Cli) -> Result<u8, CliError> {
         Command::DeadLetters(command) => dead_letters::run(&command),
         Command::Schema(args) => schema::run(&args),
     }
+}
+
+/// What the stages have to say goes to standard error, `FOREWARN_LOG` says how much: for a service also how it stands,
+/// for the other commands only what is wrong.
+fn log_to_stderr(service: bool) {
+    use std::io::IsTerminal as _;
+    use tracing_subscriber::EnvFilter;
+    // The client library calls every lost connection an error; what matters is told by whoever waits for it.
+    let usual = if service { "info,librdkafka=off,rdkafka=off" } else { "warn,librdkafka=off,rdkafka=off" };
+    let filter = EnvFilter::try_from_env("FOREWARN_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second command in one process (a test) goes on with the first one's.
+    drop(lines.with_ansi(std::io::stderr().is_terminal()).try_init());
 }
 
 /// A duration argument: `30s`, `10m`, `24h`, `7d`; not negative.

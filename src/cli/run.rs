@@ -6,14 +6,16 @@ use crate::clock::now_ms;
 use crate::console::{Console, Limits, Readiness, Ready, Standing, start};
 use crate::intake;
 use crate::log::kafka::{
-    EngineOptions, Engines, IntakeOptions, Mapping, follow_warnings, read_packs, run_engine, run_intake,
+    EngineOptions, Engines, IntakeOptions, Mapping, OpenWarnings, RaiseAtEnd, follow_warnings, read_packs, run_engine,
+    run_intake, told,
 };
 use crate::log::{Clock, LogError};
 use crate::metrics::Metrics;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 #[derive(Debug, Args)]
@@ -55,6 +57,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, CliError> {
             args.config.display()
         )));
     }
+    tracing::info!(slot = settings.slot, version = env!("CARGO_PKG_VERSION"), "starts");
     let packs = read_packs(&client).map_err(CliError::stage)?;
     if packs.log != Some(form) {
         return Err(CliError::Usage(format!(
@@ -63,24 +66,27 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, CliError> {
         )));
     }
     let metrics = Arc::new(Metrics::new());
-    let deployment = settings.kafka.as_ref().map_or("", |k| k.prefix.trim_end_matches(['.', '-', '_']));
-    let deployment = if deployment.is_empty() { "main" } else { deployment };
-    let engines =
-        Arc::new(Engines::new(&client, form.partitions, &settings.snapshots, deployment, Arc::clone(&metrics)));
+    let every = u64::try_from(settings.snapshot_every.millis()).unwrap_or(u64::MAX);
+    let engines = Engines::new(&client, form.partitions, &settings.snapshots, Arc::clone(&metrics));
+    let engines = Arc::new(engines.snapshot_every(Duration::from_millis(every)));
     let console = Console::new(Limits::default(), &format!("{}-{}", settings.slot, now_ms()));
-    let readiness = readiness(Arc::clone(&engines), does(Role::Engine), form.clock);
+    let asked = Arc::clone(&engines);
+    let (judges, retention) = (does(Role::Engine), settings.log.retention.millis());
+    let readiness = Readiness::new(move || {
+        let reasons = if judges { asked.unready(form.clock, retention) } else { Vec::new() };
+        Ready { ready: reasons.is_empty(), reasons }
+    });
     let page = start(settings.listen, console.clone(), Arc::clone(&metrics), readiness).map_err(CliError::stage)?;
     println!("预警页面 page http://{} · 实例 slot {}", page.address(), settings.slot);
 
     let stop = AtomicBool::new(false);
-    // The first thing that ends ends the rest.
-    let until = |part: &str, result: Result<(), LogError>| {
-        if let Err(error) = &result {
-            tracing::error!(part, %error, "stopped");
-        }
-        stop.store(true, Ordering::Relaxed);
-        result
+    // The first thing that ends ends the rest, by a panic too.
+    let part = |name: &'static str, work: &dyn Fn() -> Result<(), LogError>| {
+        let _end = RaiseAtEnd(&stop);
+        told(|| name.to_owned(), work).inspect_err(|error| tracing::error!(part = name, %error, "stopped"))
     };
+    let part = &part;
+    let open = Mutex::new(OpenWarnings::default());
     let results = std::thread::scope(|scope| {
         scope.spawn(|| {
             if let Err(error) = wait_for_signal(&stop) {
@@ -89,69 +95,68 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, CliError> {
         });
         let mut parts = Vec::new();
         if does(Role::Intake) {
-            parts.push(scope.spawn(|| {
-                let records = form.clock == Clock::Records;
-                let tick = if records { Duration::from_millis(2) } else { Duration::from_millis(200) };
-                let options = IntakeOptions {
-                    partitions: form.partitions,
-                    after_activate: true,
-                    to_ends: records,
-                    tick,
-                    ..IntakeOptions::default()
-                };
-                let mapping =
-                    intake::Options { partitions: form.partitions, clock: form.clock, secret: settings.secret.clone() };
-                let mut step = Mapping::new(mapping, Arc::clone(&metrics));
-                until("intake", run_intake(&client, options, &stop, &mut step))
+            let records = form.clock == Clock::Records;
+            let tick = if records { Duration::from_millis(2) } else { Duration::from_millis(200) };
+            let options = IntakeOptions {
+                partitions: form.partitions,
+                after_activate: true,
+                to_ends: records,
+                tick,
+                ..IntakeOptions::default()
+            };
+            let mapping =
+                intake::Options { partitions: form.partitions, clock: form.clock, secret: settings.secret.clone() };
+            let (client, metrics, stop) = (&client, &metrics, &stop);
+            parts.push(scope.spawn(move || {
+                part("intake", &|| {
+                    run_intake(client, options, metrics, stop, &mut Mapping::new(client, mapping.clone()))
+                })
             }));
         }
         if does(Role::Engine) {
-            parts.push(scope.spawn(|| {
-                let options = EngineOptions { accept_lost_state: args.accept_lost_state, ..EngineOptions::default() };
-                until("engine", run_engine(&client, options, &stop, |partition| engines.step(partition)))
+            let options = EngineOptions { accept_lost_state: args.accept_lost_state, ..EngineOptions::default() };
+            let (client, metrics, stop, engines) = (&client, &metrics, &stop, &engines);
+            parts.push(scope.spawn(move || {
+                part("engine", &|| run_engine(client, options, metrics, stop, |partition| engines.step(partition)))
             }));
+            scope.spawn(move || {
+                let _end = RaiseAtEnd(stop);
+                engines.watch(stop);
+            });
         }
         scope.spawn(|| {
+            let _end = RaiseAtEnd(&stop);
             // The page is a reader like others: without it records are still judged.
             while !stop.load(Ordering::Relaxed) {
-                if let Err(error) = follow_warnings(&client, &stop, |document| console.publish(document)) {
+                let followed = follow_warnings(&client, &stop, |document| {
+                    open.lock().expect("no panic under this lock").take(document);
+                    console.publish(document);
+                });
+                if let Err(error) = followed {
                     tracing::error!(%error, "the page does not hear the warnings");
                     std::thread::sleep(Duration::from_secs(1));
                 }
             }
         });
         scope.spawn(|| {
+            let _end = RaiseAtEnd(&stop);
             while !stop.load(Ordering::Relaxed) {
                 let log_time = engines.log_time();
                 #[expect(clippy::cast_precision_loss, reason = "a lag in seconds needs no more than 52 bits")]
                 let lag_seconds = log_time.map_or(0.0, |at| (now_ms() - at) as f64 / 1_000.0);
                 metrics.log_time_lag(lag_seconds);
-                console.standing(Standing { log_time, lag_seconds, records: 0 });
+                metrics.warnings_open(&open.lock().expect("no panic under this lock").counts(&engines.partitions()));
+                console.standing(Standing { log_time, lag_seconds, records: metrics.came_in() });
                 std::thread::sleep(Duration::from_millis(500));
             }
         });
-        parts.into_iter().map(|part| part.join().expect("a part that panics ends the process")).collect::<Vec<_>>()
+        let ended = |part: ScopedJoinHandle<'_, _>| part.join().expect("a panic is told as an error");
+        parts.into_iter().map(ended).collect::<Vec<_>>()
     });
     page.stop();
     results.into_iter().collect::<Result<Vec<()>, LogError>>().map_err(CliError::stage)?;
     println!("已停止 stopped");
     Ok(0)
-}
-
-/// Not ready while log time stands more than half a minute back: absences would be told late.
-fn readiness(engines: Arc<Engines>, judges: bool, clock: Clock) -> Readiness {
-    const BEHIND: i64 = 30_000;
-    Readiness::new(move || {
-        let reasons = match engines.log_time() {
-            _ if !judges => Vec::new(),
-            None => vec!["no log partition here has reached a time yet".to_owned()],
-            Some(at) if clock == Clock::Wall && now_ms() - at > BEHIND => {
-                vec![format!("log time is {} s behind", (now_ms() - at) / 1_000)]
-            }
-            Some(_) => Vec::new(),
-        };
-        Ready { ready: reasons.is_empty(), reasons }
-    })
 }
 
 /// Sets `stop` at Ctrl-C or SIGTERM; ends when it is set by others.

@@ -74,6 +74,11 @@ impl Engine {
         std::mem::take(&mut self.out)
     }
 
+    /// The log before the next entry is lost: windows that reach back before the time at which it begins are marked.
+    pub fn cut(&mut self) {
+        self.state.cut = Some(Millis::MIN);
+    }
+
     /// Another pack counts from the next entry on. Indicators that did not change keep their state.
     pub fn change_pack(&mut self, program: Arc<Program>) {
         let state = std::mem::replace(&mut self.state, State::new(&program));
@@ -183,6 +188,7 @@ impl Engine {
         if self.state.log_time == Millis::MIN {
             self.state.log_time = to;
             self.state.sweep_at = to + SWEEP;
+            self.state.cut = self.state.cut.map(|_| to);
             // What was due before time began is due now, and judged as of now.
             let due: Vec<(u32, u32)> = self.state.timers.iter().take_while(|t| t.0 < to).map(|t| (t.1, t.2)).collect();
             self.state.timers.retain(|t| t.0 >= to);

@@ -315,6 +315,9 @@ impl Engine {
         let n = &program.nodes[node];
         let window = self.window_of(n, j.at);
         let since = window.map(|(from, _)| self.since(from));
+        // Without a window of its own a rule remembers as far back as any.
+        let from = window.map_or(j.at.saturating_sub(program.horizon), |(from, _)| from);
+        let cut = self.state.cut.is_some_and(|begins| begins == Millis::MIN || from < begins);
         let (kept, total) = self.evidence(node, j.key, j.row.as_ref().map(|(_, row)| *row));
         let state_columns = &program.sets[n.set].columns;
         let state: Vec<(String, String)> = match j.key {
@@ -385,7 +388,7 @@ impl Engine {
             window,
             segment,
             absent: n.absent,
-            partial: j.partial,
+            partial: j.partial || cut,
             evidence,
             evidence_total: total,
             log_range: (first, position),

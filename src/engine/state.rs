@@ -398,6 +398,8 @@ pub(crate) struct State {
     pub(crate) sweep_at: Millis,
     /// Records that expressions failed on.
     pub(crate) failed: u64,
+    /// What came before this log time is lost.
+    pub(crate) cut: Option<Millis>,
 }
 
 impl State {
@@ -423,6 +425,7 @@ impl State {
             fates: BTreeMap::new(),
             sweep_at: Millis::MIN,
             failed: 0,
+            cut: None,
         };
         for space in &program.spaces {
             state.spaces.entry(space.to_string()).or_default();
@@ -497,6 +500,7 @@ impl State {
             fates: self.fates,
             sweep_at: self.sweep_at,
             failed: self.failed,
+            cut: self.cut,
             ..next
         }
     }

@@ -62,6 +62,21 @@ pub struct IntakeCommit {
     pub registry: Vec<RegistryRow>,
     /// Next offset to read, per raw partition.
     pub positions: BTreeMap<String, i64>,
+    /// What came in for it, counted once it is committed.
+    pub seen: Seen,
+}
+
+/// What came in.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// Records by kind; `unknown` for what could not be split.
+    pub records: BTreeMap<String, u64>,
+    /// Bytes by source.
+    pub bytes: BTreeMap<String, u64>,
+    /// Fields that the source file does not list, by source.
+    pub unlisted: BTreeMap<String, u64>,
+    /// Records by kind whose object the registry does not know.
+    pub unknown_objects: BTreeMap<String, u64>,
 }
 
 /// A rendered message for a topic.
@@ -86,6 +101,8 @@ pub struct EngineCommit {
     pub next: u64,
     /// Log time reached.
     pub log_time: Millis,
+    /// Publish version of the active pack; 0 before there is one.
+    pub version: u64,
     /// Hash of the active pack.
     pub pack: String,
     /// Rendered outcomes.
@@ -128,6 +145,14 @@ pub enum LogError {
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// Our own mistake: the process stops, its next start goes on from the last commit.
+    #[error("{place}: our own bug, please report it: {what}")]
+    Bug {
+        /// Where it stood.
+        place: String,
+        /// What the panic said.
+        what: String,
     },
     /// The log holds bytes that this build cannot read.
     #[error("{place}: {what}")]

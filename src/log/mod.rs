@@ -17,8 +17,9 @@ mod recover;
 mod retell;
 mod rule_test;
 mod store;
+mod tally;
 
-pub use commit::{DeadLetter, EngineCommit, IntakeCommit, LogError, Message, RawPosition, RegistryRow};
+pub use commit::{DeadLetter, EngineCommit, IntakeCommit, LogError, Message, RawPosition, RegistryRow, Seen};
 use embedded::sort_loops;
 pub use embedded::{Embedded, EmbeddedError, Step};
 pub use encode::{decode, encode};
@@ -31,3 +32,4 @@ pub use recover::{Lost, Recovered, Unrecoverable, fetch};
 pub use retell::{RetellError, Retold, differences, retell};
 pub use rule_test::{Delivery, RuleTestError, RuleTests, Verdict};
 pub use store::{Committed, Durable, Store, read_log};
+pub use tally::Tally;

@@ -54,9 +54,18 @@ impl Client {
         format!("{}{name}", self.prefix)
     }
 
+    /// Name of this installation in the messages: the prefix without its last sign, `main` without one.
+    #[must_use]
+    pub fn deployment(&self) -> &str {
+        match self.prefix.trim_end_matches(['.', '-', '_']) {
+            "" => "main",
+            name => name,
+        }
+    }
+
     /// Client id of this instance up to the process: who holds a slot is told apart by it.
     pub(super) fn identity(&self) -> String {
-        format!("forewarn-{}@", self.slot)
+        identity(&self.slot)
     }
 
     pub(super) fn base(&self) -> ClientConfig {
@@ -125,6 +134,11 @@ impl Client {
             .set("partitioner", "murmur2_random");
         config
     }
+}
+
+/// What the client ids of a slot begin with.
+pub(super) fn identity(slot: &str) -> String {
+    format!("forewarn-{slot}@")
 }
 
 /// What a client says about itself. Lost connections come back by themselves and are told by whoever waits for them;

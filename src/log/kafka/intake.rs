@@ -5,16 +5,19 @@
 //! After an abort everything goes back to the group's offsets and is read, mapped and marked again.
 //! Not here: what a message means (the step), log time (the engine).
 
-use super::super::{IntakeCommit, LogError, RegistryRow, Stamp};
+use super::super::{DeadLetter, IntakeCommit, LogError, RegistryRow, Seen, Stamp};
+use super::REGISTRY;
 use super::client::{Client, Quiet};
-use super::engine::entry_to;
+use super::ending::RaiseAtEnd;
+use super::engine::{entry_to, outgoing};
 use super::member::{Change, Member};
 use super::packs::{self, Packs};
 use super::progress::Progress;
-use super::reader::{Place, RawMessage, Reader, offsets, retriable};
+use super::reader::{Place, RawMessage, Reader, offsets};
 use super::transaction::{Outgoing, Transactional};
-use super::{DEAD_LETTERS, REGISTRY};
 use crate::clock::{Stopwatch, now_ms};
+use crate::deliver::dead_letter_message;
+use crate::metrics::{CommitEnd, Fate, Mark, Metrics};
 use crate::pack::Body;
 use crate::record::Millis;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -41,7 +44,20 @@ pub trait IntakeStep {
 
     /// Maps a batch (empty: a tick). `stamp` holds for what came before these messages. Positions may stay empty: then
     /// everything that was read counts as done; a step that holds messages back says how far it got.
-    fn step(&mut self, messages: &[RawMessage], stamp: &Stamp) -> IntakeCommit;
+    ///
+    /// # Errors
+    /// Of a step that reads by itself: what could not be read. All is read again from what is committed.
+    fn step(&mut self, messages: &[RawMessage], stamp: &Stamp) -> Result<IntakeCommit, LogError>;
+
+    /// False when the step reads by itself: then it is told what there is, and no messages are brought to it.
+    fn reads(&self) -> bool {
+        true
+    }
+
+    /// What stands in the raw partitions between the group's offsets and the ends they have now.
+    fn ranges(&mut self, ranges: Vec<RawRange>) {
+        drop(ranges);
+    }
 
     /// Nothing after these positions is committed: forget what was held, it comes again.
     fn rewind(&mut self, positions: &BTreeMap<String, i64>);
@@ -54,9 +70,25 @@ pub trait IntakeStep {
 
     /// Whether the run is over, asked when all raw partitions were read to the ends they had at the start. Only with
     /// [`IntakeOptions::to_ends`].
-    fn finished(&mut self) -> bool {
-        true
+    ///
+    /// # Errors
+    /// As [`IntakeStep::step`].
+    fn finished(&mut self) -> Result<bool, LogError> {
+        Ok(true)
     }
+}
+
+/// A stretch of a raw partition.
+#[derive(Clone, Debug)]
+pub struct RawRange {
+    /// `<source>/<number>`
+    pub raw: String,
+    /// Topic with the prefix, and partition.
+    pub(super) place: Place,
+    /// The first offset.
+    pub first: i64,
+    /// The one behind the last.
+    pub end: i64,
 }
 
 /// How raw topics are read.
@@ -120,7 +152,7 @@ struct Owned {
     acked: Option<String>,
 }
 
-/// Reads raw topics until `stop` is set, or to their ends.
+/// Reads raw topics until `stop` is set, or to their ends. What the broker does not take or answer is tried again.
 ///
 /// # Errors
 /// [`LogError::Fenced`] when another instance has the slot; [`LogError::Damaged`] when a pack or a message of ours
@@ -128,25 +160,52 @@ struct Owned {
 pub fn run_intake<S: IntakeStep>(
     client: &Client,
     options: IntakeOptions,
+    metrics: &Metrics,
     stop: &AtomicBool,
     step: &mut S,
 ) -> Result<(), LogError> {
     let probing = Mutex::new(Probing::default());
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let _end = RaiseAtEnd(&over);
         scope.spawn(|| probe(client, options.probe, &probing, &over));
-        let result = Run::start(client, options, &probing, stop, step).and_then(|run| match run {
-            Some(mut run) => run.work(stop, step),
-            None => Ok(()),
-        });
-        over.store(true, Ordering::Relaxed);
-        result
+        while !stop.load(Ordering::Relaxed) {
+            match Run::start(client, options, metrics, &probing, stop, step) {
+                Ok(Some(mut run)) => match run.work(stop, step) {
+                    // Our own place in the group, when a broker died between our request and its answer. If it is
+                    // another instance, joining again is refused.
+                    Err(LogError::Fenced { what }) => tracing::warn!(what, "joining again"),
+                    ended => return ended,
+                },
+                Ok(None) => break,
+                Err(error) => again(error)?,
+            }
+        }
+        Ok(())
     })
+}
+
+/// Waits a little after what another try may mend; gives everything else back.
+fn again(error: LogError) -> Result<(), LogError> {
+    match error {
+        LogError::Retriable { .. } | LogError::Indefinite { .. } => {
+            tracing::warn!(%error, "intake tries again");
+            // Longer than a broker takes to say no, shorter than anybody notices.
+            std::thread::sleep(Duration::from_millis(300));
+            Ok(())
+        }
+        error => Err(error),
+    }
+}
+
+fn intake_id(slot: &str) -> String {
+    format!("forewarn-intake-{slot}")
 }
 
 struct Run<'a> {
     client: &'a Client,
     options: IntakeOptions,
+    metrics: &'a Metrics,
     probing: &'a Mutex<Probing>,
     member: Member,
     out: Transactional,
@@ -160,12 +219,22 @@ struct Run<'a> {
     arriving: Vec<Place>,
     ends: Option<BTreeMap<Place, i64>>,
     engines: Option<Progress>,
+    /// What was read may not be what is committed: the group's offsets are asked before anything else.
+    doubtful: bool,
+}
+
+/// What a turn of the loop says about the next one.
+#[derive(PartialEq)]
+enum Turn {
+    On,
+    Over,
 }
 
 impl<'a> Run<'a> {
     fn start(
         client: &'a Client,
         options: IntakeOptions,
+        metrics: &'a Metrics,
         probing: &'a Mutex<Probing>,
         stop: &AtomicBool,
         step: &mut impl IntakeStep,
@@ -179,7 +248,7 @@ impl<'a> Run<'a> {
                 packs.take(&message)?;
             }
         }
-        let mut out = Transactional::new(client, format!("forewarn-intake-{}", client.slot()));
+        let mut out = Transactional::new(client, intake_id(client.slot()));
         let member = Member::join(client, "forewarn-intake", &[], Box::new(|_| {}))?;
         if !out.fence_until(stop) {
             return Ok(None);
@@ -188,6 +257,7 @@ impl<'a> Run<'a> {
         let mut run = Run {
             client,
             options,
+            metrics,
             probing,
             member,
             out,
@@ -201,6 +271,7 @@ impl<'a> Run<'a> {
             arriving: Vec::new(),
             ends: None,
             engines: None,
+            doubtful: false,
         };
         rows.iter().filter_map(registry_row).for_each(|row| step.registry(&row));
         run.map(step)?;
@@ -226,51 +297,73 @@ impl<'a> Run<'a> {
         let mut since = Stopwatch::start();
         let mut looked = Stopwatch::start();
         while !stop.load(Ordering::Relaxed) {
-            self.placed(step)?;
-            if looked.elapsed() >= Duration::from_millis(100) {
-                looked.lap();
-                self.news(step)?;
-            }
-            if self.owned.is_empty() {
-                // Half of the time between heartbeats of a busy group would do; nothing waits for this.
-                std::thread::sleep(Duration::from_millis(20));
-                continue;
-            }
-            let wait = self.options.tick.saturating_sub(since.elapsed()).min(Duration::from_millis(50));
-            let idle = self.options.after_activate && self.packs.active.is_none();
-            let read = if idle {
-                std::thread::sleep(wait);
-                Ok(Vec::new())
-            } else {
-                self.reader.batch(self.options.messages_max, self.options.bytes_max, wait)
-            };
-            let messages = match read {
-                Ok(messages) => messages,
+            match self.turn(&mut since, &mut looked, stop, step) {
+                Ok(Turn::On) => {}
+                Ok(Turn::Over) => return Ok(()),
                 Err(error) => {
-                    // A position has gone by retention while we read: said loudly, then on from what there is.
-                    tracing::error!(%error, "raw messages were lost before they could be read");
-                    self.resume(stop, step)?;
-                    continue;
+                    again(error)?;
+                    self.doubtful = true;
                 }
-            };
-            if messages.is_empty() && since.elapsed() < self.options.tick {
-                continue;
-            }
-            since.lap();
-            let stamp = self.stamp();
-            let commit = step.step(&messages, &stamp);
-            if !self.commit(commit, stop, step)? {
-                continue;
-            }
-            self.advance()?;
-            if step.waits() && !self.engines()?.wait(stop)? {
-                break;
-            }
-            if self.options.to_ends && !idle && self.at_ends()? && step.finished() {
-                return Ok(());
             }
         }
         Ok(())
+    }
+
+    fn turn(
+        &mut self,
+        since: &mut Stopwatch,
+        looked: &mut Stopwatch,
+        stop: &AtomicBool,
+        step: &mut impl IntakeStep,
+    ) -> Result<Turn, LogError> {
+        self.placed(step)?;
+        if self.doubtful {
+            self.resume(stop, step)?;
+            self.doubtful = false;
+        }
+        if looked.elapsed() >= Duration::from_millis(100) {
+            looked.lap();
+            self.news(step)?;
+        }
+        if self.owned.is_empty() {
+            // Half of the time between heartbeats of a busy group would do; nothing waits for this.
+            std::thread::sleep(Duration::from_millis(20));
+            return Ok(Turn::On);
+        }
+        let wait = self.options.tick.saturating_sub(since.elapsed()).min(Duration::from_millis(50));
+        let idle = self.options.after_activate && self.packs.active.is_none();
+        let read = if idle || !step.reads() {
+            std::thread::sleep(wait);
+            Ok(Vec::new())
+        } else {
+            self.reader.batch(self.options.messages_max, self.options.bytes_max, wait)
+        };
+        let messages = match read {
+            Ok(messages) => messages,
+            Err(error) => {
+                // A position has gone by retention while we read: said loudly, then on from what there is.
+                tracing::error!(%error, "raw messages were lost before they could be read");
+                self.doubtful = true;
+                return Ok(Turn::On);
+            }
+        };
+        if messages.is_empty() && since.elapsed() < self.options.tick {
+            return Ok(Turn::On);
+        }
+        since.lap();
+        let stamp = self.stamp();
+        let watch = Stopwatch::start();
+        let commit = step.step(&messages, &stamp)?;
+        self.metrics.intake_batch(watch.seconds());
+        if !self.commit(commit, step)? {
+            return Ok(Turn::On);
+        }
+        self.advance();
+        if step.waits() && !self.engines()?.wait(stop)? {
+            return Ok(Turn::Over);
+        }
+        let over = self.options.to_ends && !idle && self.at_ends(step)? && step.finished()?;
+        Ok(if over { Turn::Over } else { Turn::On })
     }
 
     fn engines(&mut self) -> Result<&mut Progress, LogError> {
@@ -289,7 +382,12 @@ impl<'a> Run<'a> {
                 Change::Revoked(places) => {
                     gone = true;
                     self.arriving.retain(|place| !places.contains(place));
-                    self.owned.retain(|place, _| !places.contains(place));
+                    for place in &places {
+                        if let Some(owned) = self.owned.remove(place) {
+                            self.metrics.consumer_lag_ended(self.bare(&place.0), place.1);
+                            self.metrics.source_blind_ended(&owned.raw);
+                        }
+                    }
                 }
             }
         }
@@ -299,6 +397,7 @@ impl<'a> Run<'a> {
         if self.arriving.is_empty() {
             return Ok(());
         }
+        self.bury()?;
         // The last owner's open transaction decides about its offsets first: asked again until it has.
         let committed = match self.member.committed(&self.arriving, Duration::from_secs(1)) {
             Ok(committed) => committed,
@@ -322,7 +421,7 @@ impl<'a> Run<'a> {
                     low
                 }
                 None => {
-                    tracing::info!(raw, low, "a raw partition is read for the first time, from its beginning");
+                    tracing::debug!(raw, low, "a raw partition is read for the first time, from its beginning");
                     low
                 }
             };
@@ -330,7 +429,30 @@ impl<'a> Run<'a> {
             let owned = Owned { raw, first, mark: None, pending: VecDeque::new(), failing: None, acked: None };
             self.owned.insert(place, owned);
         }
+        tracing::info!(partitions = self.owned.len(), "raw partitions are read");
         self.reread(step)
+    }
+
+    /// Ends the open transaction of the slot that had the new partitions before and is gone. Nobody can read past it in
+    /// any log partition until it ends; by itself it would after 10 to 20 s.
+    fn bury(&mut self) -> Result<(), LogError> {
+        let mut last: BTreeSet<&String> = BTreeSet::new();
+        for (topic, partition) in &self.arriving {
+            let raw = self.sources.get(topic).map(|source| format!("{source}/{partition}"));
+            last.extend(raw.and_then(|raw| self.packs.owners.get(&raw)));
+        }
+        for slot in last.into_iter().filter(|slot| *slot != self.client.slot()) {
+            if !self.member.has(slot)? {
+                Transactional::new(self.client, intake_id(slot)).fence()?;
+                tracing::info!(slot, "took over from an instance that is gone");
+            }
+        }
+        Ok(())
+    }
+
+    /// The name of a topic without the prefix.
+    fn bare<'t>(&self, topic: &'t str) -> &'t str {
+        topic.strip_prefix(&self.client.name("")).unwrap_or(topic)
     }
 
     /// Reads on from what is committed, with exactly the owned partitions.
@@ -339,7 +461,7 @@ impl<'a> Run<'a> {
         let positions = self.owned.values().map(|o| (o.raw.clone(), o.first)).collect();
         self.probing.lock().expect("no panic under this lock").wanted = places.keys().cloned().collect();
         self.ends = None;
-        self.reader.assign(places)?;
+        self.reader.assign(if step.reads() { places } else { BTreeMap::new() })?;
         step.rewind(&positions);
         Ok(())
     }
@@ -350,21 +472,14 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         let places: Vec<Place> = self.owned.keys().cloned().collect();
-        while !stop.load(Ordering::Relaxed) {
-            match self.member.committed(&places, Duration::from_secs(5)) {
-                Ok(committed) => {
-                    let bounds = Reader::bounds(self.client, &places, Duration::from_secs(15))?;
-                    for (place, (low, _)) in places.iter().zip(bounds) {
-                        let owned = self.owned.get_mut(place).expect("asked for owned places");
-                        owned.first = committed.get(place).copied().unwrap_or(owned.first).max(low);
-                        owned.acked = None;
-                    }
-                    return self.reread(step);
-                }
-                Err(error) => tracing::warn!(%error, "offsets of the group"),
-            }
+        let committed = self.member.committed(&places, Duration::from_secs(5))?;
+        let bounds = Reader::bounds(self.client, &places, Duration::from_secs(15))?;
+        for (place, (low, _)) in places.iter().zip(bounds) {
+            let owned = self.owned.get_mut(place).expect("asked for owned places");
+            owned.first = committed.get(place).copied().unwrap_or(owned.first).max(low);
+            owned.acked = None;
         }
-        Ok(())
+        self.reread(step)
     }
 
     /// New packs, new registry versions, new probes.
@@ -391,6 +506,8 @@ impl<'a> Run<'a> {
                             });
                         }
                         owned.pending.push_back((probe.asked, end));
+                        let topic = place.0.strip_prefix(&self.client.name("")).unwrap_or(&place.0);
+                        self.metrics.consumer_lag(topic, place.1, (end - owned.first).max(0));
                     }
                     None => {
                         owned.failing.get_or_insert(probe.asked);
@@ -398,11 +515,16 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        self.advance()
+        self.advance();
+        let stamp = self.stamp();
+        for owned in self.owned.values() {
+            self.metrics.source_blind(&owned.raw, u32::from(stamp.blind.contains(&owned.raw)));
+        }
+        Ok(())
     }
 
     /// Moves the marks: every probe whose end lies at or before the *committed* position is read through.
-    fn advance(&mut self) -> Result<(), LogError> {
+    fn advance(&mut self) {
         for owned in self.owned.values_mut() {
             while let Some((asked, end)) = owned.pending.front()
                 && *end <= owned.first
@@ -411,7 +533,6 @@ impl<'a> Run<'a> {
                 owned.pending.pop_front();
             }
         }
-        Ok(())
     }
 
     fn stamp(&self) -> Stamp {
@@ -430,13 +551,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// True when everything is committed; false when it has to be read again (done already).
-    fn commit(
-        &mut self,
-        commit: IntakeCommit,
-        stop: &AtomicBool,
-        step: &mut impl IntakeStep,
-    ) -> Result<bool, LogError> {
+    /// True when everything is committed; false when it has to be read again.
+    fn commit(&mut self, commit: IntakeCommit, step: &mut impl IntakeStep) -> Result<bool, LogError> {
         let mut positions = self.reader.positions()?.clone();
         if !commit.positions.is_empty() {
             for (place, owned) in &self.owned {
@@ -449,8 +565,7 @@ impl<'a> Run<'a> {
             messages.push(entry_to(self.client, partition, entry));
         }
         for letter in &commit.dead_letters {
-            let value = serde_json::to_vec(letter).map_err(|e| retriable("dead letter", e))?;
-            messages.push(Outgoing::keyed(self.client.name(DEAD_LETTERS), &letter.raw, value));
+            messages.push(outgoing(self.client, &dead_letter_message(letter, self.client.deployment())));
         }
         for row in commit.registry {
             messages.push(Outgoing::keyed(self.client.name(REGISTRY), &row.key, row.value.into_bytes()));
@@ -464,8 +579,11 @@ impl<'a> Run<'a> {
         }
         let list = offsets(&positions)?;
         let generation = self.member.generation()?;
+        let watch = Stopwatch::start();
         match self.out.commit(&messages, Some((&list, &generation))) {
             Ok(()) => {
+                self.metrics.commit("intake", CommitEnd::Confirmed, watch.seconds());
+                count(self.metrics, &commit.seen, &commit.dead_letters);
                 for (place, position) in positions {
                     if let Some(owned) = self.owned.get_mut(&place) {
                         owned.first = position;
@@ -478,26 +596,64 @@ impl<'a> Run<'a> {
             }
             Err(error @ LogError::Damaged { .. }) => Err(error),
             Err(error) => {
+                let aborted = matches!(error, LogError::Retriable { .. });
+                let end = if aborted { CommitEnd::Aborted } else { CommitEnd::Indefinite };
+                self.metrics.commit("intake", end, watch.seconds());
                 tracing::warn!(%error, "intake commit");
+                self.doubtful = true;
                 // Time for the group to say that partitions have gone.
                 std::thread::sleep(Duration::from_millis(100));
                 self.placed(step)?;
-                self.resume(stop, step)?;
                 Ok(false)
             }
         }
     }
 
-    /// Whether every raw partition of the sources is ours and read to the end it had when reading began.
-    fn at_ends(&mut self) -> Result<bool, LogError> {
+    /// Whether every raw partition of the sources is ours and read to the end it had when reading began, or known to a
+    /// step that reads by itself.
+    fn at_ends(&mut self, step: &mut impl IntakeStep) -> Result<bool, LogError> {
+        if !self.sources.keys().all(|topic| self.owned.keys().any(|(t, _)| t == topic)) {
+            return Ok(false);
+        }
         if self.ends.is_none() {
             let places: Vec<Place> = self.owned.keys().cloned().collect();
             let bounds = Reader::bounds(self.client, &places, Duration::from_secs(15))?;
-            self.ends = Some(places.into_iter().zip(bounds.iter().map(|b| b.1)).collect());
+            let ends: BTreeMap<Place, i64> = places.into_iter().zip(bounds.iter().map(|b| b.1)).collect();
+            let range = |(place, owned): (&Place, &Owned)| RawRange {
+                raw: owned.raw.clone(),
+                place: place.clone(),
+                first: owned.first,
+                end: ends[place],
+            };
+            step.ranges(self.owned.iter().map(range).collect());
+            self.ends = Some(ends);
+        }
+        if !step.reads() {
+            return Ok(true);
         }
         let positions = self.reader.positions()?;
-        let all = self.sources.keys().all(|topic| self.owned.keys().any(|(t, _)| t == topic));
-        Ok(all && self.ends.iter().flatten().all(|(place, end)| positions.get(place).is_some_and(|at| at >= end)))
+        Ok(self.ends.iter().flatten().all(|(place, end)| positions.get(place).is_some_and(|at| at >= end)))
+    }
+}
+
+/// Tells the metrics what came in, once it is committed.
+fn count(metrics: &Metrics, seen: &Seen, dead_letters: &[DeadLetter]) {
+    for (kind, n) in &seen.records {
+        metrics.records_in(kind, *n);
+    }
+    for (source, n) in &seen.bytes {
+        metrics.intake_bytes(source, *n);
+    }
+    for (source, n) in &seen.unlisted {
+        metrics.unlisted_fields(source, *n);
+    }
+    for (kind, n) in &seen.unknown_objects {
+        metrics.marked(kind, Mark::ObjectUnknown, *n);
+    }
+    for letter in dead_letters {
+        let fate = if letter.reason == "future" { Fate::Quarantined } else { Fate::DeadLettered };
+        metrics.records(&letter.kind, fate, 1);
+        metrics.dead_letters(&letter.source, &letter.reason, 1);
     }
 }
 
@@ -537,7 +693,7 @@ fn probe(client: &Client, every: Duration, probing: &Mutex<Probing>, over: &Atom
 }
 
 /// The ends that a committed reader can reach now, of all partitions with one request a broker.
-fn ask(asker: &BaseConsumer<Quiet>, wanted: &[Place]) -> BTreeMap<Place, Option<i64>> {
+pub(super) fn ask(asker: &BaseConsumer<Quiet>, wanted: &[Place]) -> BTreeMap<Place, Option<i64>> {
     let mut list = TopicPartitionList::with_capacity(wanted.len());
     for (topic, partition) in wanted {
         // Asked by "time" -1, which is the end.

@@ -1,24 +1,23 @@
 //! Intake as a step of the run over Kafka: raw messages to entries of the log, by the pack prepared last.
 //!
 //! In: messages of the pack's sources, registry versions. Out: frames and ticks per partition, dead letters, registry
-//! rows. With `clock: wall` each batch becomes one frame a partition. With `clock: records` the history is held until
-//! it was read to its ends, then merged by the records' own time, in rounds of one hour of log time where indicators
-//! read loop records.
-//! Cost: `clock: records` holds the raw messages of the whole input in memory.
+//! rows. With `clock: wall` each batch becomes one frame a partition. With `clock: records` the raw partitions are read
+//! side by side up to the ends that they had, merged by the records' own time, in rounds of one hour of log time where
+//! indicators read loop records; in memory is what the client reads ahead of each.
 
 use super::super::merge::ROUND;
 use super::super::{
     Block, Clock, Entry, Frame, IntakeCommit, LogError, Merge, MergedFrame, RegistryRow, Stamp, encode,
 };
+use super::client::Client;
 use super::engine_step::fitting;
-use super::history::MessagesInput;
-use super::intake::IntakeStep;
-use super::reader::RawMessage;
+use super::history::{MessagesInput, seen};
+use super::intake::{IntakeStep, RawRange};
+use super::reader::{RawMessage, retriable};
 use super::topics::raw_topics;
 use crate::deliver;
 use crate::intake::{MapError, Mapper, Message, Options, Registry, Router};
 use crate::log::MergeInput;
-use crate::metrics::Metrics;
 use crate::pack::{Body, Pack};
 use crate::record::{Kind, Millis};
 use arrow::array::AsArray;
@@ -31,6 +30,10 @@ use std::sync::Arc;
 /// not in any pack; what would be left at the end of a history enters with the next stamp.
 const GENERATIONS: usize = 16;
 
+/// Entries and bytes of one commit of a history at the most.
+const ENTRIES: usize = 512;
+const BYTES: usize = 2 * 1024 * 1024;
+
 struct Made {
     pack: Arc<Pack>,
     mappers: BTreeMap<String, Mapper>,
@@ -41,8 +44,8 @@ struct Made {
 
 /// Maps, enriches and routes what the raw topics bring.
 pub struct Mapping {
+    client: Client,
     options: Options,
-    metrics: Arc<Metrics>,
     /// Versions that come before the first pack.
     registry: Registry,
     made: Option<Made>,
@@ -56,7 +59,8 @@ pub struct Mapping {
 struct History {
     /// Committed positions of the owned raw partitions.
     first: BTreeMap<String, i64>,
-    held: BTreeMap<String, Vec<RawMessage>>,
+    /// What there is to read.
+    ranges: Vec<RawRange>,
     merging: Option<Merging>,
     round: Option<i64>,
 }
@@ -80,10 +84,10 @@ enum Last {
 impl Mapping {
     /// - `options.partitions`: of the log
     #[must_use]
-    pub fn new(options: Options, metrics: Arc<Metrics>) -> Mapping {
+    pub fn new(client: &Client, options: Options) -> Mapping {
         Mapping {
+            client: client.clone(),
             options,
-            metrics,
             registry: Registry::default(),
             made: None,
             ticked: BTreeMap::new(),
@@ -98,6 +102,10 @@ impl Mapping {
         for (source, rows) in rows {
             let routed = made.router.route(source, rows);
             commit.registry.extend(routed.registry);
+            if let Some(source) = made.pack.sources.get(&**source).filter(|_| routed.unknown_objects > 0) {
+                let kind = source.kind.word().to_owned();
+                *commit.seen.unknown_objects.entry(kind).or_default() += routed.unknown_objects;
+            }
             for (partition, block) in routed.blocks {
                 blocks.entry(partition).or_default().push(block);
             }
@@ -125,7 +133,7 @@ impl Mapping {
             // A topic that the newest pack no longer has: its subscription ends with the next poll.
             let Some(mapper) = made.mappers.get_mut(source) else { continue };
             let payload = message.payload.as_deref();
-            self.metrics.intake_bytes(source, payload.map_or(0, <[u8]>::len) as u64);
+            *commit.seen.bytes.entry(source.to_owned()).or_default() += payload.map_or(0, <[u8]>::len) as u64;
             let raw = Message { raw: &message.raw, origin: &message.topic, offset: message.offset, payload };
             mapper.push(&raw, stamp.wall);
             touched.insert(source);
@@ -134,10 +142,10 @@ impl Mapping {
         for source in touched {
             let Some(mapper) = made.mappers.get_mut(source) else { continue };
             let mapped = mapper.take();
-            self.metrics.records_in(mapped.kind.word(), mapped.seen);
-            for letter in &mapped.dead_letters {
-                self.metrics.dead_letters(&letter.source, &letter.reason, 1);
+            for (kind, n) in seen(&mapped) {
+                *commit.seen.records.entry(kind).or_default() += n;
             }
+            *commit.seen.unlisted.entry(source.to_owned()).or_default() += mapped.unlisted.values().sum::<u64>();
             commit.dead_letters.extend(mapped.dead_letters);
             rows.push((mapped.source, mapped.rows));
         }
@@ -169,57 +177,16 @@ impl Mapping {
         }
     }
 
-    fn records(&mut self, messages: &[RawMessage]) -> Result<IntakeCommit, super::super::InputError> {
+    fn records(&mut self) -> Result<IntakeCommit, super::super::InputError> {
         let mut commit = IntakeCommit::default();
         let Some(mut merging) = self.history.merging.take() else {
-            for message in messages {
-                self.history.held.entry(message.raw.to_string()).or_default().push(message.clone());
-            }
             commit.positions = self.history.first.clone();
             return Ok(commit);
         };
-        match merging.next.take() {
-            Some((frame, timed)) => {
-                if timed {
-                    self.round(frame.stamp, &mut commit);
-                }
-                for (raw, at) in &positions(&frame) {
-                    merging.positions.insert(raw.clone(), *at);
-                }
-                for (kind, n) in &frame.seen {
-                    self.metrics.records_in(kind, *n);
-                }
-                let stamp = self.stamp(frame.stamp, timed);
-                self.entries(&frame.rows, &stamp, timed, &mut commit);
-                commit.dead_letters = frame.dead_letters;
-                merging.pull()?;
-                let round = self.history.round;
-                let ends = merging.next.as_ref().is_none_or(|(next, timed)| {
-                    *timed && round.is_some_and(|round| next.stamp.div_euclid(ROUND) > round)
-                });
-                let loops = self.made.as_ref().is_some_and(|m| m.loops);
-                merging.waits = ends && loops;
-            }
-            None => {
-                let loops = self.made.as_ref().is_some_and(|m| m.loops);
-                let newest = merging.rest.newest();
-                let last = merging.last.get_or_insert_with(|| {
-                    let flushes = if loops { GENERATIONS } else { 0 };
-                    let tick = (newest != Millis::MIN).then_some(Last::Tick(newest));
-                    tick.into_iter().chain((0..flushes).map(|_| Last::Flush)).collect()
-                });
-                match last.pop_front() {
-                    Some(Last::Tick(at)) => {
-                        self.round(at, &mut commit);
-                        let stamp = self.stamp(at, true);
-                        self.entries(&[], &stamp, true, &mut commit);
-                    }
-                    Some(Last::Flush) => self.flush(&mut commit),
-                    None => {}
-                }
-                merging.positions.clone_from(&merging.ends);
-                merging.waits = true;
-            }
+        if merging.next.is_some() {
+            self.frames(&mut merging, &mut commit)?;
+        } else {
+            self.ending(&mut merging, &mut commit);
         }
         commit.positions = self.history.first.clone();
         commit.positions.extend(merging.positions.clone());
@@ -227,19 +194,70 @@ impl Mapping {
         Ok(commit)
     }
 
-    /// Everything was read: the merge begins.
+    /// Frames up to the end of a round or a full commit: a history of years has one frame a day, and a commit each would
+    /// take most of the time.
+    fn frames(&mut self, merging: &mut Merging, commit: &mut IntakeCommit) -> Result<(), super::super::InputError> {
+        let loops = self.made.as_ref().is_some_and(|m| m.loops);
+        merging.waits = false;
+        while let Some((frame, timed)) = merging.next.take() {
+            if timed {
+                self.round(frame.stamp, commit);
+            }
+            merging.positions.extend(positions(&frame));
+            for (kind, n) in &frame.seen {
+                *commit.seen.records.entry(kind.clone()).or_default() += n;
+            }
+            let stamp = self.stamp(frame.stamp, timed);
+            self.entries(&frame.rows, &stamp, timed, commit);
+            commit.dead_letters.extend(frame.dead_letters);
+            merging.pull()?;
+            let round = self.history.round;
+            let ends = merging
+                .next
+                .as_ref()
+                .is_none_or(|(next, timed)| *timed && round.is_some_and(|round| next.stamp.div_euclid(ROUND) > round));
+            merging.waits = ends && loops;
+            let bytes: usize = commit.entries.iter().map(|(_, entry)| entry.len()).sum();
+            if merging.waits || commit.entries.len() >= ENTRIES || bytes >= BYTES {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// What follows the last frame, one a commit.
+    fn ending(&mut self, merging: &mut Merging, commit: &mut IntakeCommit) {
+        let loops = self.made.as_ref().is_some_and(|m| m.loops);
+        let newest = merging.rest.newest();
+        let last = merging.last.get_or_insert_with(|| {
+            let flushes = if loops { GENERATIONS } else { 0 };
+            let tick = (newest != Millis::MIN).then_some(Last::Tick(newest));
+            tick.into_iter().chain((0..flushes).map(|_| Last::Flush)).collect()
+        });
+        match last.pop_front() {
+            Some(Last::Tick(at)) => {
+                self.round(at, commit);
+                let stamp = self.stamp(at, true);
+                self.entries(&[], &stamp, true, commit);
+            }
+            Some(Last::Flush) => self.flush(commit),
+            None => {}
+        }
+        merging.positions.clone_from(&merging.ends);
+        merging.waits = true;
+    }
+
+    /// All that there is to read is known: the merge begins.
     fn merge(&mut self) -> Result<Merging, LogError> {
-        let damaged =
-            |e: &dyn std::fmt::Display| LogError::Damaged { place: "history".to_owned(), what: e.to_string() };
         let made = self.made.as_ref().expect("messages come after the pack");
-        let held = std::mem::take(&mut self.history.held);
+        let ranges = std::mem::take(&mut self.history.ranges);
         let mut ends = self.history.first.clone();
         let mut registry: Vec<Box<dyn MergeInput>> = Vec::new();
         let mut rest: Vec<Box<dyn MergeInput>> = Vec::new();
-        for (raw, messages) in held {
-            ends.extend(messages.last().map(|m| (raw.clone(), m.offset + 1)));
-            let source = source_of(&raw);
-            let input = MessagesInput::new(&made.pack, source, messages, &self.options).map_err(|e| damaged(&e))?;
+        for range in ranges.into_iter().filter(|range| range.first < range.end) {
+            ends.insert(range.raw.clone(), range.end);
+            let source = source_of(&range.raw);
+            let input = MessagesInput::of_partition(&self.client, &made.pack, source, &range, &self.options)?;
             let kind = made.pack.sources.get(source).map(|s| s.kind);
             if kind == Some(Kind::Registry) { registry.push(Box::new(input)) } else { rest.push(Box::new(input)) }
         }
@@ -252,7 +270,7 @@ impl Mapping {
             last: None,
             waits: false,
         };
-        merging.pull().map_err(|e| damaged(&e))?;
+        merging.pull().map_err(|e| retriable("history", e))?;
         Ok(merging)
     }
 }
@@ -323,10 +341,10 @@ impl IntakeStep for Mapping {
         }
     }
 
-    fn step(&mut self, messages: &[RawMessage], stamp: &Stamp) -> IntakeCommit {
+    fn step(&mut self, messages: &[RawMessage], stamp: &Stamp) -> Result<IntakeCommit, LogError> {
         match self.options.clock {
-            Clock::Wall => self.wall(messages, stamp),
-            Clock::Records => self.records(messages).expect("messages in memory can be read"),
+            Clock::Wall => Ok(self.wall(messages, stamp)),
+            Clock::Records => self.records().map_err(|e| retriable("history", e)),
         }
     }
 
@@ -336,27 +354,32 @@ impl IntakeStep for Mapping {
         for mapper in self.made.iter_mut().flat_map(|made| made.mappers.values_mut()) {
             drop(mapper.take());
         }
-        self.history.held.clear();
+        self.history.ranges.clear();
         self.history.merging = None;
         self.history.first.clone_from(positions);
+    }
+
+    fn reads(&self) -> bool {
+        self.options.clock == Clock::Wall
+    }
+
+    fn ranges(&mut self, ranges: Vec<RawRange>) {
+        self.history.ranges = ranges;
     }
 
     fn waits(&self) -> bool {
         self.history.merging.as_ref().is_some_and(|m| m.waits)
     }
 
-    fn finished(&mut self) -> bool {
+    fn finished(&mut self) -> Result<bool, LogError> {
         if self.options.clock == Clock::Wall {
-            return true;
+            return Ok(true);
         }
         match &self.history.merging {
-            Some(merging) => merging.last.as_ref().is_some_and(VecDeque::is_empty),
+            Some(merging) => Ok(merging.last.as_ref().is_some_and(VecDeque::is_empty)),
             None => {
-                match self.merge() {
-                    Ok(merging) => self.history.merging = Some(merging),
-                    Err(error) => tracing::error!(%error, "the history cannot be merged"),
-                }
-                false
+                self.history.merging = Some(self.merge()?);
+                Ok(false)
             }
         }
     }

@@ -4,7 +4,7 @@
 //! rebalance can lose or double a message that a worker holds.
 
 use super::super::LogError;
-use super::client::{Client, machine, said};
+use super::client::{Client, identity, machine, said};
 use super::reader::{Place, offsets, retriable};
 use crate::clock::Stopwatch;
 use rdkafka::client::ClientContext;
@@ -114,6 +114,16 @@ impl Member {
             }
             std::thread::sleep(Duration::from_millis(500));
         }
+    }
+
+    /// Whether an instance of that slot is in the group now.
+    pub(super) fn has(&self, slot: &str) -> Result<bool, LogError> {
+        let groups = self
+            .consumer
+            .fetch_group_list(Some(&self.group), Duration::from_secs(5))
+            .map_err(|e| retriable(&self.group, e))?;
+        let theirs = identity(slot);
+        Ok(groups.groups().iter().flat_map(|g| g.members()).any(|m| m.client_id().starts_with(&theirs)))
     }
 
     /// Serves the group; the changes since the last call.

@@ -10,32 +10,40 @@
 //! Cost: one transaction a commit. The two waits of 100 ms that the client hides in each by default are tuned away.
 
 mod client;
+mod ending;
 mod engine;
 mod engine_step;
 mod follow;
 mod history;
 mod intake;
 mod intake_step;
+mod judge;
 mod member;
 mod packs;
 mod progress;
 mod publish;
 mod reader;
+mod recover;
+mod retell;
 mod snapshots;
+mod standing;
 mod topics;
 mod transaction;
 
 pub use client::Client;
+pub use ending::{RaiseAtEnd, told};
 pub use engine::{EngineOptions, Step, run_engine};
 pub use engine_step::{EngineStep, Engines};
-pub use follow::follow_warnings;
+pub use follow::{OpenWarnings, follow_warnings};
 pub use history::MessagesInput;
-pub use intake::{IntakeOptions, IntakeStep, run_intake};
+pub use intake::{IntakeOptions, IntakeStep, RawRange, run_intake};
 pub use intake_step::Mapping;
 pub use packs::{Packs, activate, prepare, raw_partitions, read_packs, wait_prepared};
 pub use progress::{CommitRecord, Progress, read_progress};
 pub use publish::{PublishError, publish_activate, publish_prepare};
 pub use reader::RawMessage;
+pub use recover::{fetch_message, read_dead_letters, resend};
+pub use retell::{retell_warning, sent_warning};
 pub use topics::{LogForm, TopicFinding, check_topics, create_topics, raw_topics};
 
 /// The entries.

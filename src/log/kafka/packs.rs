@@ -8,7 +8,7 @@ use super::super::LogError;
 use super::PACKS;
 use super::client::Client;
 use super::engine::entry_to;
-use super::reader::{RawMessage, Reader, retriable};
+use super::reader::{RawMessage, Reader, asker, partitions_by, retriable};
 use super::topics::LogForm;
 use super::transaction::{Outgoing, Transactional};
 use crate::clock::Stopwatch;
@@ -31,6 +31,8 @@ pub struct Packs {
     pub active: Option<(u64, String)>,
     /// Raw partition to the hash that its owner maps by.
     pub acks: BTreeMap<String, String>,
+    /// Raw partition to the slot that owned it last.
+    pub owners: BTreeMap<String, String>,
     chunks: BTreeMap<String, BTreeMap<usize, String>>,
     counts: BTreeMap<String, usize>,
 }
@@ -93,6 +95,7 @@ impl Packs {
             ["ack", raw] => {
                 let ack: Ack = parse(text).map_err(damaged)?;
                 self.acks.insert((*raw).to_owned(), ack.hash);
+                self.owners.insert((*raw).to_owned(), ack.slot);
             }
             ["chunk", hash, number] => {
                 let number = number.parse().map_err(|_| damaged(format!("chunk number {number}")))?;
@@ -179,9 +182,10 @@ fn chunk(client: &Client, hash: &str, number: usize, part: String) -> Outgoing {
 /// [`LogError::Damaged`] when a topic is missing.
 pub fn raw_partitions(client: &Client, topics: &BTreeMap<String, String>) -> Result<Vec<String>, LogError> {
     let mut raw = BTreeSet::new();
+    let asker = asker(client)?;
     for (topic, source) in topics {
         let topic = client.name(topic);
-        let Some(count) = Reader::partitions(client, &topic, Duration::from_secs(15))? else {
+        let Some(count) = partitions_by(&asker, &topic, Duration::from_secs(15))? else {
             return Err(LogError::Damaged {
                 place: topic,
                 what: format!("source {source} has no such topic; `forewarn topics create` makes it"),

@@ -24,6 +24,8 @@ pub struct CommitRecord {
     pub next: u64,
     /// Log time reached.
     pub log_time: Millis,
+    /// Publish version of the active pack; 0 before there is one.
+    pub version: u64,
     /// Hash of the active pack.
     pub pack: String,
     /// Version of the program that wrote it.
@@ -40,6 +42,7 @@ impl CommitRecord {
             partition: commit.partition,
             next: commit.next,
             log_time: commit.log_time,
+            version: commit.version,
             pack: commit.pack.clone(),
             engine: env!("CARGO_PKG_VERSION").to_owned(),
             outcomes: commit.outcomes,

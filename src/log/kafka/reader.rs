@@ -140,38 +140,72 @@ impl Reader {
 
     /// The number of partitions of a topic; `None` when there is no such topic.
     pub(super) fn partitions(client: &Client, topic: &str, within: Duration) -> Result<Option<u32>, LogError> {
-        let asker = asker(client)?;
-        let metadata = asker.fetch_metadata(Some(topic), within).map_err(|e| retriable("metadata", e))?;
-        let count = metadata.topics().iter().find(|t| t.name() == topic && t.error().is_none());
-        Ok(count.map(|t| u32::try_from(t.partitions().len()).expect("a topic has few partitions")).filter(|n| *n > 0))
+        partitions_by(&asker(client)?, topic, within)
     }
 
-    /// Reads whole topics from their beginning to the ends they have now.
+    /// Reads a whole topic from its beginning to the ends it has now, into memory.
     ///
     /// # Errors
-    /// [`LogError::Retriable`] when the ends are not reached in `within`; an open transaction of a dead writer holds
-    /// them back for at most 20 s.
+    /// As [`Reader::scan`].
     pub(super) fn whole(client: &Client, topic: &str, within: Duration) -> Result<(Reader, Vec<RawMessage>), LogError> {
-        let watch = Stopwatch::start();
-        let Some(count) = Reader::partitions(client, topic, within)? else {
-            return Err(LogError::Damaged {
+        let mut messages = Vec::new();
+        let reader = Reader::scan(client, topic, within, |message| messages.push(message.clone()))?;
+        Ok((reader, messages))
+    }
+
+    /// Hands on every message of a topic from its beginning to the ends it has now.
+    ///
+    /// # Errors
+    /// [`LogError::Retriable`] when nothing comes for so long as `within`; an open transaction of a dead writer holds
+    /// the ends back for at most 20 s. [`LogError::Damaged`] when there is no such topic.
+    pub(super) fn scan(
+        client: &Client,
+        topic: &str,
+        within: Duration,
+        each: impl FnMut(&RawMessage),
+    ) -> Result<Reader, LogError> {
+        let places = Reader::places(client, topic, within)?;
+        let bounds = Reader::bounds(client, &places, within)?;
+        let positive = |offset: i64| u64::try_from(offset).unwrap_or(0);
+        let ranges = places.into_iter().zip(bounds.into_iter().map(|(low, end)| (positive(low), positive(end))));
+        Reader::each(client, ranges.collect(), within, each)
+    }
+
+    /// Hands on every message of some ranges of positions, and perhaps some that stand behind them.
+    ///
+    /// # Errors
+    /// [`LogError::Retriable`] when nothing comes for so long as `within`.
+    pub(super) fn each(
+        client: &Client,
+        ranges: BTreeMap<Place, (u64, u64)>,
+        within: Duration,
+        mut each: impl FnMut(&RawMessage),
+    ) -> Result<Reader, LogError> {
+        let offset = |position: u64| i64::try_from(position).unwrap_or(i64::MAX);
+        let mut reader = Reader::new(client)?;
+        reader.assign(ranges.iter().map(|(place, (from, _))| (place.clone(), offset(*from))).collect())?;
+        let mut watch = Stopwatch::start();
+        while reader.positions()?.iter().any(|(place, at)| *at < offset(ranges[place].1)) {
+            if watch.elapsed() > within {
+                let names: Vec<String> = ranges.keys().map(|(topic, p)| format!("{topic}/{p}")).collect();
+                return Err(retriable(&names.join(", "), "the end was not reached in time"));
+            }
+            for message in reader.batch(10_000, 16 * 1024 * 1024, Duration::from_millis(20))? {
+                watch.lap();
+                each(&message);
+            }
+        }
+        Ok(reader)
+    }
+
+    fn places(client: &Client, topic: &str, within: Duration) -> Result<Vec<Place>, LogError> {
+        match Reader::partitions(client, topic, within)? {
+            Some(count) => Ok((0..count).map(|p| (topic.to_owned(), index(p))).collect()),
+            None => Err(LogError::Damaged {
                 place: topic.to_owned(),
                 what: "there is no such topic; `forewarn topics create` makes it".to_owned(),
-            });
-        };
-        let places: Vec<Place> = (0..count).map(|p| (topic.to_owned(), index(p))).collect();
-        let bounds = Reader::bounds(client, &places, within)?;
-        let ends: BTreeMap<Place, i64> = places.iter().cloned().zip(bounds.iter().map(|b| b.1)).collect();
-        let mut reader = Reader::new(client)?;
-        reader.assign(places.into_iter().zip(bounds.iter().map(|b| b.0)).collect())?;
-        let mut messages = Vec::new();
-        while reader.positions()?.iter().any(|(place, at)| *at < ends[place]) {
-            if watch.elapsed() > within {
-                return Err(retriable(topic, "its end was not reached in time"));
-            }
-            messages.extend(reader.batch(10_000, usize::MAX, Duration::from_millis(20))?);
+            }),
         }
-        Ok((reader, messages))
     }
 }
 
@@ -181,13 +215,7 @@ impl Reader {
     /// # Errors
     /// As [`Reader::whole`].
     pub(super) fn tail(client: &Client, topic: &str, within: Duration) -> Result<Reader, LogError> {
-        let Some(count) = Reader::partitions(client, topic, within)? else {
-            return Err(LogError::Damaged {
-                place: topic.to_owned(),
-                what: "there is no such topic; `forewarn topics create` makes it".to_owned(),
-            });
-        };
-        let places: Vec<Place> = (0..count).map(|p| (topic.to_owned(), index(p))).collect();
+        let places = Reader::places(client, topic, within)?;
         let bounds = Reader::bounds(client, &places, within)?;
         let mut reader = Reader::new(client)?;
         reader.assign(places.into_iter().zip(bounds.iter().map(|b| b.1)).collect())?;
@@ -206,18 +234,42 @@ pub(super) fn asker(client: &Client) -> Result<BaseConsumer<Quiet>, LogError> {
     client.reader("read_uncommitted").create_with_context(Quiet).map_err(|e| retriable("reader", e))
 }
 
+/// As [`Reader::partitions`], by a client that is there already.
+pub(super) fn partitions_by(
+    asker: &BaseConsumer<Quiet>,
+    topic: &str,
+    within: Duration,
+) -> Result<Option<u32>, LogError> {
+    let metadata = asker.fetch_metadata(Some(topic), within).map_err(|e| retriable("metadata", e))?;
+    let count = metadata.topics().iter().find(|t| t.name() == topic && t.error().is_none());
+    Ok(count.map(|t| u32::try_from(t.partitions().len()).expect("a topic has few partitions")).filter(|n| *n > 0))
+}
+
 /// As [`Reader::bounds`], by a client that is there already.
 pub(super) fn bounds_by(
     asker: &BaseConsumer<Quiet>,
     places: &[Place],
     within: Duration,
 ) -> Result<Vec<(i64, i64)>, LogError> {
-    let ask = |(topic, partition): &Place| {
-        asker
-            .fetch_watermarks(topic, *partition, within)
-            .map_err(|e| retriable(&format!("bounds of {topic}/{partition}"), e))
+    let watch = Stopwatch::start();
+    let ask = |(topic, partition): &Place| loop {
+        match asker.fetch_watermarks(topic, *partition, within) {
+            // A partition whose leader is being chosen: just made, or its broker just came back.
+            Err(error) if leaderless(&error) && watch.elapsed() < within => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            asked => break asked.map_err(|e| retriable(&format!("bounds of {topic}/{partition}"), e)),
+        }
     };
     places.iter().map(ask).collect()
+}
+
+fn leaderless(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(Code::NotLeaderForPartition | Code::LeaderNotAvailable | Code::UnknownTopicOrPartition)
+    )
 }
 
 /// A partition number as Kafka writes it.

@@ -5,6 +5,7 @@
 //! damaged file is passed over with a word, never guessed at.
 
 use super::super::{Clock, LogError};
+use crate::record::Millis;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
@@ -23,6 +24,8 @@ pub(super) struct Head {
     pub(super) version: u64,
     pub(super) pack: String,
     pub(super) clock: Clock,
+    /// Wall time at which it was written.
+    pub(super) at: Millis,
     /// xxh3 of the state.
     pub(super) sum: u64,
 }
@@ -118,7 +121,7 @@ mod tests {
     use super::*;
 
     fn head(next: u64) -> Head {
-        Head { next, outcomes: 7, hash: 9, version: 1, pack: "p".to_owned(), clock: Clock::Wall, sum: 0 }
+        Head { next, outcomes: 7, hash: 9, version: 1, pack: "p".to_owned(), clock: Clock::Wall, at: 5, sum: 0 }
     }
 
     #[test]

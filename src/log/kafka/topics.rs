@@ -3,7 +3,7 @@
 use super::super::{Clock, LogError};
 use super::client::Client;
 use super::packs::{read_packs, record};
-use super::reader::{Reader, retriable};
+use super::reader::{asker, partitions_by, retriable};
 use super::transaction::Transactional;
 use super::{DEAD_LETTERS, LOG, LOG_MESSAGE_BYTES_MAX, PACKS, PROGRESS, REGISTRY, WARNINGS};
 use crate::pack::Pack;
@@ -132,14 +132,15 @@ pub async fn create_topics(
         }
     }
     // Seconds on a busy broker: a topic is made before all its leaders are known.
+    let asker = asker(client)?;
     for w in &wanted {
-        let mut found = Reader::partitions(client, &w.topic, WITHIN)?;
+        let mut found = partitions_by(&asker, &w.topic, WITHIN)?;
         for _ in 0..100 {
             if found.is_some() {
                 break;
             }
             std::thread::sleep(Duration::from_millis(50));
-            found = Reader::partitions(client, &w.topic, WITHIN)?;
+            found = partitions_by(&asker, &w.topic, WITHIN)?;
         }
     }
     match read_packs(client)?.log {
@@ -176,8 +177,9 @@ pub fn check_topics(
     audiences: &[String],
 ) -> Result<Vec<TopicFinding>, LogError> {
     let mut findings = Vec::new();
+    let asker = asker(client)?;
     for w in wanted(client, form, retention, raw, audiences) {
-        let found = Reader::partitions(client, &w.topic, WITHIN)?;
+        let found = partitions_by(&asker, &w.topic, WITHIN)?;
         let what = match (found, w.partitions) {
             (None, _) => "missing; `forewarn topics create` makes it".to_owned(),
             (Some(found), Some(wanted)) if found != wanted => format!("{found} partitions instead of {wanted}"),

@@ -5,11 +5,15 @@
 //! Promise: no broker outlives the test process, however that ends; a machine without Java fails the test and says
 //! what to install.
 
-mod checks;
-mod exactly_once;
-mod instance;
+mod commands;
+mod faults;
+mod history;
+mod kills;
+mod marks;
 mod proxy;
-mod whole;
+mod snapshots;
+mod system;
+mod topics;
 
 use proxy::Proxy;
 use rdkafka::ClientConfig;
