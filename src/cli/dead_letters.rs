@@ -3,11 +3,11 @@
 //! In: the pointers that a run wrote, and the files they point into. Out: counts, one of them as it may be seen, or a new
 //! folder with what they become under the present pack.
 
-use super::replay::{Inputs, judge, load, print_summary};
+use super::replay::{judge, load, print_summary};
 use super::{CliError, Where};
 use crate::deliver::read_dead_letter;
 use crate::intake::{Options, Shown, shown};
-use crate::log::{Clock, DeadLetter, Part, Recovered, Unrecoverable, fetch};
+use crate::log::{Clock, DeadLetter, Inputs, Part, Recovered, Unrecoverable, fetch};
 use crate::pack::{Body, Format, Pack};
 use crate::record::Kind;
 use clap::{Args, Subcommand};

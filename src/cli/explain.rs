@@ -32,7 +32,7 @@ pub(crate) struct ExplainArgs {
 
 pub(crate) fn run(args: &ExplainArgs) -> Result<u8, CliError> {
     let out = args.at.folder("explain")?;
-    let told = retell(out, &args.warning_id).map_err(CliError::stage)?;
+    let told = retell(&out.join("log"), &args.warning_id).map_err(CliError::stage)?;
     let Some((first, pack)) = told.changes.first() else {
         println!("日志中没有此预警 no warning {} in the log of {}", args.warning_id, out.display());
         let nearest = nearest(&args.warning_id, &told.ids);

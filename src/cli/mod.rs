@@ -7,7 +7,9 @@
 mod check;
 mod dead_letters;
 mod demo;
+mod embedded;
 mod explain;
+mod gauges;
 mod publish;
 mod replay;
 mod run;

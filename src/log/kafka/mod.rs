@@ -21,7 +21,7 @@ mod packs;
 mod progress;
 mod publish;
 mod reader;
-mod snapshots;
+pub(super) mod snapshots;
 mod topics;
 mod transaction;
 
