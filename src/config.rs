@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// The settings could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +74,8 @@ pub struct Settings {
     pub log: Log,
     /// Folder of the snapshots.
     pub snapshots: PathBuf,
+    /// A partition's state is saved so often at most.
+    pub snapshot_every: Span,
     /// Folder of the pack (`rules/`, `models/` beside it): read at the start when embedded, by `publish` with Kafka.
     pub rules: PathBuf,
     /// Folder of the models.
@@ -127,8 +128,6 @@ pub struct Log {
     pub partitions: u32,
     /// How long entries are kept; over Kafka only, the embedded log keeps all.
     pub retention: Span,
-    /// Time between two snapshots of an embedded run.
-    pub snapshot_every: Duration,
 }
 
 #[derive(Deserialize)]
@@ -139,6 +138,7 @@ struct Written {
     #[serde(default)]
     log: WrittenLog,
     snapshots: Option<PathBuf>,
+    snapshot_every: Option<Span>,
     rules: Option<PathBuf>,
     models: Option<PathBuf>,
     out: Option<PathBuf>,
@@ -168,7 +168,6 @@ struct WrittenLog {
     clock: Clock,
     partitions: Option<u32>,
     retention: Option<Span>,
-    snapshot_every: Option<Span>,
 }
 
 #[derive(Default, Deserialize)]
@@ -190,8 +189,8 @@ const KEYS: &[&str] = &[
     "clock",
     "partitions",
     "retention",
-    "snapshot_every",
     "snapshots",
+    "snapshot_every",
     "rules",
     "models",
     "out",
@@ -283,9 +282,13 @@ fn check(written: Written, folder: &Path, slot: Option<&str>) -> Result<Settings
     if retention.millis() < 3_600_000 {
         return Err(wrong("log.retention", "shorter than 1h".to_owned()));
     }
-    let snapshot_every = written.log.snapshot_every.map_or(60_000, |span| span.millis());
-    let snapshot_every = u64::try_from(snapshot_every).ok().filter(|ms| *ms >= 100).map(Duration::from_millis);
-    let snapshot_every = snapshot_every.ok_or_else(|| wrong("log.snapshot_every", "shorter than 100ms".to_owned()))?;
+    let snapshot_every = match written.snapshot_every {
+        Some(span) => span,
+        None => "10s".parse().expect("a literal span"),
+    };
+    if !(1_000..=3_600_000).contains(&snapshot_every.millis()) {
+        return Err(wrong("snapshot_every", format!("{snapshot_every} is not between 1s and 1h")));
+    }
     if written.kafka.is_some() && !written.inputs.is_empty() {
         let what = "files are read by a run without `kafka:`; over Kafka a source has a topic".to_owned();
         return Err(wrong("inputs", what));
@@ -315,14 +318,9 @@ fn check(written: Written, folder: &Path, slot: Option<&str>) -> Result<Settings
     };
     Ok(Settings {
         slot,
-        log: Log {
-            dir: beside(written.log.dir, "log"),
-            clock: written.log.clock,
-            partitions,
-            retention,
-            snapshot_every,
-        },
+        log: Log { dir: beside(written.log.dir, "log"), clock: written.log.clock, partitions, retention },
         snapshots: beside(written.snapshots, "snapshots"),
+        snapshot_every,
         kafka,
         rules: place(written.rules, "rules"),
         models: place(written.models, "models"),
@@ -458,7 +456,7 @@ console:
             ("log: { partitions: 0 }", "log.partitions: 0 is not between"),
             ("log: { retention: 5m }", "log.retention: shorter than 1h"),
             ("log: { retention: 7d }", "without `kafka:` the log keeps everything"),
-            ("log: { snapshot_every: 1ms }", "log.snapshot_every: shorter than 100ms"),
+            ("snapshot_every: 10ms", "snapshot_every: 10ms is not between 1s and 1h"),
             ("inputs: [a]", "inputs"),
             ("kafka: { bootstrap: \"k:1\" }\ninputs: { iot: a.jsonl }", "inputs: files are read by a run without"),
             ("console: { listen: \"nowhere\" }", "console.listen: \"nowhere\" is no address"),

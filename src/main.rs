@@ -5,8 +5,6 @@ use forewarn::cli::{Cli, run};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let filter = std::env::var("FOREWARN_LOG").unwrap_or_else(|_| "warn".to_owned());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     match run(Cli::parse()) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

@@ -24,6 +24,7 @@ use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 pub(super) fn run(args: &RunArgs, settings: &Settings) -> Result<u8, CliError> {
     if args.role != Role::All {
@@ -92,7 +93,7 @@ pub(super) fn run(args: &RunArgs, settings: &Settings) -> Result<u8, CliError> {
     let mut gauges = Gauges::new(metrics.clone());
     tell_known(&folders.out, &console, &mut gauges)?;
     let mut look = Page { gauges, metrics, console, state: Arc::clone(&state), bar: None };
-    let every = settings.log.snapshot_every;
+    let every = Duration::from_millis(u64::try_from(settings.snapshot_every.millis()).unwrap_or(u64::MAX));
     let (summary, over) = match clock {
         Clock::Wall => {
             for feed in &feeds {

@@ -3,7 +3,7 @@
 //! In: the changes that the log gives now (`log::retell`) and the lines that the run wrote. Out: text, and whether both
 //! have the same numbers.
 
-use super::{CliError, Where};
+use super::{CliError, Found, Where, not_over_kafka};
 use crate::deliver::warning_line;
 use crate::log::{differences, retell};
 use crate::pack::{Bound, Direction, Indicator, LevelRule, Levels, Pack};
@@ -31,10 +31,10 @@ pub(crate) struct ExplainArgs {
 }
 
 pub(crate) fn run(args: &ExplainArgs) -> Result<u8, CliError> {
-    let out = args.at.folder("explain")?;
-    let told = retell(&out.join("log"), &args.warning_id).map_err(CliError::stage)?;
+    let Found::Files { log, out, .. } = args.at.found()? else { return Err(not_over_kafka("explain")) };
+    let told = retell(&log, &args.warning_id).map_err(CliError::stage)?;
     let Some((first, pack)) = told.changes.first() else {
-        println!("日志中没有此预警 no warning {} in the log of {}", args.warning_id, out.display());
+        println!("日志中没有此预警 no warning {} in the log of {}", args.warning_id, log.display());
         let nearest = nearest(&args.warning_id, &told.ids);
         if nearest.is_empty() {
             println!("hint: the log of {} entries raised no warning at all", told.entries);
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<u8, CliError> {
         change(warning, pack.indicators.get(&warning.indicator.id));
     }
     let changes: Vec<&Warning> = told.changes.iter().map(|(w, _)| w).collect();
-    verdict(out, &args.warning_id, &changes)
+    verdict(&out, &args.warning_id, &changes)
 }
 
 /// The ids most like one: by edit distance, three at the most.

@@ -17,6 +17,7 @@ mod schema;
 mod test;
 mod topics;
 
+use crate::config::Settings;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -72,20 +73,48 @@ pub(crate) struct Where {
     /// Folder that `demo`, `replay` or an embedded `run` wrote
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Settings file of a system over Kafka (not yet)
+    /// Settings file of a `run`, the same that it was started with
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }
 
+/// What stands there.
+pub(crate) enum Found {
+    /// Files: the folder of the log and that of the outcomes; with the settings of the run that writes them.
+    Files {
+        /// Folder of the log.
+        log: PathBuf,
+        /// Folder of the outcomes.
+        out: PathBuf,
+        /// `None`: nobody writes there any more.
+        settings: Option<Box<Settings>>,
+    },
+    /// A system over Kafka.
+    Kafka,
+}
+
 impl Where {
-    /// The folder; a system over Kafka is for later.
-    pub(crate) fn folder(&self, command: &str) -> Result<&std::path::Path, CliError> {
-        self.out.as_deref().ok_or_else(|| {
-            CliError::Usage(format!(
-                "`{command}` reads a folder (--out DIR) in this version; reading a system over Kafka (--config) comes later"
-            ))
-        })
+    /// Looks what the settings say.
+    pub(crate) fn found(&self) -> Result<Found, CliError> {
+        match (&self.out, &self.config) {
+            (Some(out), _) => Ok(Found::Files { log: out.join("log"), out: out.clone(), settings: None }),
+            (None, Some(config)) => {
+                // The slot plays no part here; without one a machine without a host name could not be asked.
+                let settings = Settings::read(config, Some("ask")).map_err(CliError::stage)?;
+                if settings.kafka.is_some() {
+                    return Ok(Found::Kafka);
+                }
+                let folders = embedded::folders(&settings);
+                Ok(Found::Files { log: folders.log, out: folders.out, settings: Some(Box::new(settings)) })
+            }
+            (None, None) => Err(CliError::Usage("give --out DIR or --config FILE".to_owned())),
+        }
     }
+}
+
+/// A command that reads files in this version.
+pub(crate) fn not_over_kafka(command: &str) -> CliError {
+    CliError::Usage(format!("`{command}` reads files in this version; reading a system over Kafka comes later"))
 }
 
 /// Why a command could not do its work.
@@ -133,6 +162,7 @@ impl CliError {
 /// # Errors
 /// When the command could not do its work.
 pub fn run(cli: Cli) -> Result<u8, CliError> {
+    log_to_stderr(matches!(cli.command, Command::Run(_)));
     match cli.command {
         Command::Demo(args) => demo::run(&args),
         Command::Run(args) => run::run(&args),
@@ -145,6 +175,18 @@ pub fn run(cli: Cli) -> Result<u8, CliError> {
         Command::DeadLetters(command) => dead_letters::run(&command),
         Command::Schema(args) => schema::run(&args),
     }
+}
+
+/// What the stages have to say goes to standard error, `FOREWARN_LOG` says how much: for a service also how it stands,
+/// for the other commands only what is wrong.
+fn log_to_stderr(service: bool) {
+    use std::io::IsTerminal as _;
+    use tracing_subscriber::EnvFilter;
+    let usual = if service { "info" } else { "warn" };
+    let filter = EnvFilter::try_from_env("FOREWARN_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second command in one process (a test) goes on with the first one's.
+    drop(lines.with_ansi(std::io::stderr().is_terminal()).try_init());
 }
 
 /// A duration argument: `30s`, `10m`, `24h`, `7d`; not negative.
