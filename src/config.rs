@@ -80,8 +80,12 @@ pub struct Settings {
     pub rules: PathBuf,
     /// Folder of the models.
     pub models: PathBuf,
-    /// Folder that files of outcomes go to; none are written when absent.
+    /// Folder that files of outcomes go to; none are written when absent. Always given without Kafka.
     pub out: Option<PathBuf>,
+    /// Files and folders to read by source, without Kafka; what is not here is as the source's own `file:` says.
+    pub inputs: BTreeMap<String, PathBuf>,
+    /// The folder of the settings file, which paths are relative to.
+    pub folder: PathBuf,
     /// Address of the page and API; loopback unless said otherwise.
     pub listen: SocketAddr,
     /// Key of the HMAC that replaces person ids; the same on every instance. Empty when none is given.
@@ -122,7 +126,7 @@ pub struct Log {
     pub clock: Clock,
     /// Number of partitions; fixed when the log is made.
     pub partitions: u32,
-    /// How long entries are kept.
+    /// How long entries are kept; over Kafka only, the embedded log keeps all.
     pub retention: Span,
 }
 
@@ -138,6 +142,8 @@ struct Written {
     rules: Option<PathBuf>,
     models: Option<PathBuf>,
     out: Option<PathBuf>,
+    #[serde(default)]
+    inputs: BTreeMap<String, PathBuf>,
     secret: Option<String>,
     #[serde(default)]
     console: WrittenConsole,
@@ -188,6 +194,7 @@ const KEYS: &[&str] = &[
     "rules",
     "models",
     "out",
+    "inputs",
     "secret",
     "console",
     "listen",
@@ -263,7 +270,8 @@ fn check(written: Written, folder: &Path, slot: Option<&str>) -> Result<Settings
     if slot.is_empty() || slot.len() > 64 || !slot.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
         return Err(wrong("slot", format!("\"{slot}\" is not 1 to 64 of A-Z a-z 0-9 . _ -")));
     }
-    let partitions = written.log.partitions.unwrap_or(4);
+    // One process has no use for more than one partition, unless the log is to be moved.
+    let partitions = written.log.partitions.unwrap_or(if written.kafka.is_some() { 4 } else { 1 });
     if !(1..=1024).contains(&partitions) {
         return Err(wrong("log.partitions", format!("{partitions} is not between 1 and 1024")));
     }
@@ -281,6 +289,13 @@ fn check(written: Written, folder: &Path, slot: Option<&str>) -> Result<Settings
     if !(1_000..=3_600_000).contains(&snapshot_every.millis()) {
         return Err(wrong("snapshot_every", format!("{snapshot_every} is not between 1s and 1h")));
     }
+    if written.kafka.is_some() && !written.inputs.is_empty() {
+        let what = "files are read by a run without `kafka:`; over Kafka a source has a topic".to_owned();
+        return Err(wrong("inputs", what));
+    }
+    if written.kafka.is_none() && written.log.retention.is_some() {
+        return Err(wrong("log.retention", "without `kafka:` the log keeps everything; leave it out".to_owned()));
+    }
     let listen = written.console.listen.unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let listen = listen
         .parse()
@@ -295,15 +310,23 @@ fn check(written: Written, folder: &Path, slot: Option<&str>) -> Result<Settings
     };
     let kafka = written.kafka.map(|kafka| check_kafka(kafka, folder)).transpose()?;
     let place = |given: Option<PathBuf>, default: &str| folder.join(given.unwrap_or_else(|| PathBuf::from(default)));
+    // Embedded, log and snapshots lie beside the outcomes, as `demo` and `replay` have them.
+    let out = written.out.or_else(|| kafka.is_none().then(|| PathBuf::from("data"))).map(|out| folder.join(out));
+    let beside = |given: Option<PathBuf>, name: &str| match (&given, &out) {
+        (None, Some(out)) if kafka.is_none() => out.join(name),
+        _ => place(given, &format!("data/{name}")),
+    };
     Ok(Settings {
         slot,
-        kafka,
-        log: Log { dir: place(written.log.dir, "data/log"), clock: written.log.clock, partitions, retention },
-        snapshots: place(written.snapshots, "data/snapshots"),
+        log: Log { dir: beside(written.log.dir, "log"), clock: written.log.clock, partitions, retention },
+        snapshots: beside(written.snapshots, "snapshots"),
         snapshot_every,
+        kafka,
         rules: place(written.rules, "rules"),
         models: place(written.models, "models"),
-        out: written.out.map(|out| folder.join(out)),
+        out,
+        inputs: written.inputs.into_iter().map(|(source, path)| (source, folder.join(path))).collect(),
+        folder: folder.to_owned(),
         listen,
         secret,
     })
@@ -432,6 +455,10 @@ console:
             ("kafka: {}", "missing field `bootstrap`"),
             ("log: { partitions: 0 }", "log.partitions: 0 is not between"),
             ("log: { retention: 5m }", "log.retention: shorter than 1h"),
+            ("log: { retention: 7d }", "without `kafka:` the log keeps everything"),
+            ("snapshot_every: 10ms", "snapshot_every: 10ms is not between 1s and 1h"),
+            ("inputs: [a]", "inputs"),
+            ("kafka: { bootstrap: \"k:1\" }\ninputs: { iot: a.jsonl }", "inputs: files are read by a run without"),
             ("console: { listen: \"nowhere\" }", "console.listen: \"nowhere\" is no address"),
             ("kafka: { bootstrap: \"\" }", "kafka.bootstrap: empty"),
             ("kafka: { bootstrap: \"k:1\", session_timeout: 1s }", "brokers take 6s"),
@@ -443,6 +470,18 @@ console:
             let error = parse(text).expect_err(text).to_string();
             assert!(error.contains(says), "{text}\n  said {error}\n  not  {says}");
         }
+    }
+
+    #[test]
+    fn without_kafka_everything_lies_beside_the_outcomes() {
+        let settings = parse("{}").unwrap();
+        assert_eq!(settings.log.dir, Path::new("conf/data/log"));
+        assert_eq!(settings.log.partitions, 1);
+        let settings = parse("out: o\ninputs: { iot: feeds/iot.jsonl, registry: /srv/registry/ }").unwrap();
+        assert_eq!((settings.log.dir, settings.snapshots), ("conf/o/log".into(), "conf/o/snapshots".into()));
+        assert_eq!(settings.out, Some("conf/o".into()));
+        assert_eq!(settings.inputs["iot"], Path::new("conf/feeds/iot.jsonl"));
+        assert_eq!(settings.inputs["registry"], Path::new("/srv/registry/"));
     }
 
     #[test]

@@ -3,13 +3,13 @@
 //! In: the pointers that a run wrote, and the files or topics they point into. Out: counts, one of them as it may be
 //! seen, or what they become: a new folder under the present pack, or over Kafka new messages in their raw topics.
 
-use super::replay::{Inputs, judge, load, print_summary};
+use super::replay::{judge, load, print_summary};
 use super::topics::System;
-use super::{CliError, Where};
+use super::{CliError, Found, Where};
 use crate::deliver::read_dead_letter;
 use crate::intake::{Options, Shown, shown};
 use crate::log::kafka::{fetch_message, read_dead_letters, read_packs, resend};
-use crate::log::{Clock, DeadLetter, Lost, Part, Recovered, Unrecoverable, fetch, header};
+use crate::log::{Clock, DeadLetter, Inputs, Lost, Part, Recovered, Unrecoverable, fetch, header, send_again};
 use crate::pack::{Body, Format, Pack};
 use crate::record::Kind;
 use clap::{Args, Subcommand};
@@ -44,13 +44,17 @@ pub(crate) enum DeadLettersCommand {
     },
     /// 重放 Sends their bytes in again as new records, after the cause was mended
     ///
-    /// Fetches the bytes of every dead letter that still has them, maps and judges them by the pack of --rules, alone and
-    /// as new records, and writes what comes of it to the folder --to: dead-letters.jsonl, warnings.jsonl, summary.json
-    /// and a log. The folder --out is only read. A message that held several records is sent in whole, once. What
-    /// cannot be fetched (aged out, changed) is counted as unrecoverable. To judge the records together with the rest of
-    /// their history, run `forewarn replay` over the whole history again. Over Kafka (--config) the messages go into
-    /// their raw topics again and the running system judges them; records of theirs that were used are duplicates.
-    /// Exit code 1 when nothing could be recovered.
+    /// With --config: hands them to the run with these settings, which fetches the bytes, maps them by its pack and judges
+    /// them together with all else, as new records, with its next commit; when it does not run, at its next start.
+    ///
+    /// With --to: maps and judges them alone by the pack of --rules, and writes what comes of it to that folder:
+    /// dead-letters.jsonl, warnings.jsonl, summary.json and a log. The folder --out is only read. To judge the records
+    /// together with the rest of their history, run `forewarn replay` over the whole history again.
+    ///
+    /// Over Kafka (--config): the messages go into their raw topics again, and the running system judges them.
+    ///
+    /// A message that held several records is sent in whole, once; its good records are then duplicates. What cannot be
+    /// fetched (aged out, changed) is counted as unrecoverable. Exit code 1 when nothing could be recovered.
     Replay {
         /// Which
         #[command(flatten)]
@@ -92,32 +96,37 @@ pub(crate) fn run(command: &DeadLettersCommand) -> Result<u8, CliError> {
     let (DeadLettersCommand::List { at, .. }
     | DeadLettersCommand::Show { at, .. }
     | DeadLettersCommand::Replay { at, .. }) = command;
-    if let Some(system) = at.cluster()? {
-        return over_kafka(&system, command);
-    }
+    let (log, out, settings) = match at.found()? {
+        Found::Files { log, out, settings } => (log, out, settings),
+        Found::Kafka(system) => return over_kafka(&system, command),
+    };
+    let mut letters = read(&out)?;
     match command {
-        DeadLettersCommand::List { which, limit, at } => {
-            list(&read(at.folder("dead-letters")?)?, which, *limit);
+        DeadLettersCommand::List { which, limit, .. } => {
+            list(&letters, which, *limit);
             Ok(0)
         }
-        DeadLettersCommand::Show { number, at } => {
-            let out = at.folder("dead-letters")?;
-            let letters = read(out)?;
+        DeadLettersCommand::Show { number, .. } => {
             let letter = numbered(&letters, *number)?;
             let header = || header(&letter.origin).ok();
-            Ok(show(*number, letter, fetch(letter), pack_beside(out).as_ref(), header))
+            Ok(show(*number, letter, fetch(letter), pack_beside(&log).as_ref(), header))
         }
-        DeadLettersCommand::Replay { which, rules, models, to, at } => {
-            let out = at.folder("dead-letters")?;
-            let to = to.as_deref().ok_or_else(|| {
-                CliError::Usage("dead-letters replay needs --to DIR, the folder for what comes of them".to_owned())
-            })?;
-            if same(out, to) {
-                return Err(CliError::Usage("--to must be another folder than --out, which is kept".to_owned()));
-            }
-            let mut letters = read(out)?;
+        DeadLettersCommand::Replay { which, rules, models, to, .. } => {
             letters.retain(|l| which.takes(l));
-            again(&letters, &load(rules, models)?, to)
+            match (to, settings) {
+                (Some(to), _) if same(&out, to) => {
+                    Err(CliError::Usage("--to must be another folder than --out, which is kept".to_owned()))
+                }
+                (Some(to), _) => again(&letters, &load(rules, models)?, to),
+                (None, Some(settings)) if settings.log.clock == Clock::Wall => hand_over(&letters, &out),
+                (None, Some(_)) => Err(CliError::Usage(
+                    "with `clock: records` nothing enters behind the history; judge them alone with --to DIR"
+                        .to_owned(),
+                )),
+                (None, None) => Err(CliError::Usage(
+                    "dead-letters replay --out DIR needs --to DIR, the folder for what comes of them".to_owned(),
+                )),
+            }
         }
     }
 }
@@ -169,6 +178,28 @@ fn sent_again(letters: &[DeadLetter], messages: usize, lost: &Lost<'_>) -> u8 {
         lost.len()
     );
     u8::from(messages == 0 && !letters.is_empty())
+}
+
+/// To the run that writes the folder: those that can still be fetched.
+fn hand_over(letters: &[DeadLetter], out: &Path) -> Result<u8, CliError> {
+    let (mut whole, mut lost) = (Vec::new(), 0);
+    for letter in letters {
+        match fetch(letter) {
+            Ok(_) => whole.push(letter.clone()),
+            Err(e) => {
+                eprintln!("不可恢复 unrecoverable {} at {}: {e}", letter.origin, letter.offset);
+                lost += 1;
+            }
+        }
+    }
+    send_again(out, &whole).map_err(CliError::stage)?;
+    println!(
+        "死信 dead letters: {}; 已交给系统,随下一次提交成为新记录 handed over, new records with the next commit: {}; \
+         不可恢复 unrecoverable: {lost}",
+        letters.len(),
+        whole.len()
+    );
+    Ok(u8::from(whole.is_empty() && !letters.is_empty()))
 }
 
 fn same(a: &Path, b: &Path) -> bool {
@@ -251,9 +282,8 @@ fn cause(e: &Unrecoverable) -> String {
 }
 
 /// The pack that lies beside the log, if there is one that this build accepts.
-fn pack_beside(out: &Path) -> Option<Pack> {
-    let mut bodies: Vec<PathBuf> =
-        std::fs::read_dir(out.join("log")).ok()?.filter_map(Result::ok).map(|e| e.path()).collect();
+fn pack_beside(log: &Path) -> Option<Pack> {
+    let mut bodies: Vec<PathBuf> = std::fs::read_dir(log).ok()?.filter_map(Result::ok).map(|e| e.path()).collect();
     bodies.retain(|p| p.extension().is_some_and(|e| e == "json"));
     bodies.sort();
     let body: Body = serde_json::from_str(&std::fs::read_to_string(bodies.last()?).ok()?).ok()?;

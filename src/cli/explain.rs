@@ -4,7 +4,7 @@
 //! have the same numbers.
 
 use super::topics::System;
-use super::{CliError, Where};
+use super::{CliError, Found, Where};
 use crate::deliver::{EVERYONE, messages, warning_line};
 use crate::log::kafka::{LOG, retell_warning, sent_warning};
 use crate::log::{Retold, differences, retell};
@@ -19,8 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 ///
 /// Reads the log of a run and the pack beside it, judges every entry again, and prints the warning's rule, each of its
 /// changes with value against bound, window, evidence, departments and plan, and what would have kept it quiet. Then
-/// compares with `warnings.jsonl` of the run, if that is there, or over Kafka with what was sent. Exit code 1 when the numbers differ, or when the log
-/// knows no such warning. Nothing is written.
+/// compares with `warnings.jsonl` of the run, if that is there, or over Kafka with what was sent. Exit code 1 when the
+/// numbers differ, or when the log knows no such warning. Nothing is written.
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
     /// The warning's id, `w...`: field `id` of warnings.jsonl
@@ -32,12 +32,12 @@ pub(crate) struct ExplainArgs {
 }
 
 pub(crate) fn run(args: &ExplainArgs) -> Result<u8, CliError> {
-    if let Some(system) = args.at.cluster()? {
-        return over_kafka(&system, &args.warning_id);
-    }
-    let out = args.at.folder("explain")?;
-    let told = retell(out, &args.warning_id).map_err(CliError::stage)?;
-    if !tell(&told, &args.warning_id, &out.display().to_string()) {
+    let (log, out) = match args.at.found()? {
+        Found::Files { log, out, .. } => (log, out),
+        Found::Kafka(system) => return over_kafka(&system, &args.warning_id),
+    };
+    let told = retell(&log, &args.warning_id).map_err(CliError::stage)?;
+    if !tell(&told, &args.warning_id, &log.display().to_string()) {
         return Ok(1);
     }
     let path = out.join("warnings.jsonl");

@@ -7,7 +7,9 @@
 mod check;
 mod dead_letters;
 mod demo;
+mod embedded;
 mod explain;
+mod gauges;
 mod publish;
 mod replay;
 mod run;
@@ -15,6 +17,7 @@ mod schema;
 mod test;
 mod topics;
 
+use crate::config::Settings;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -70,20 +73,42 @@ pub(crate) struct Where {
     /// Folder that `demo`, `replay` or an embedded `run` wrote
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Settings file of a system over Kafka
+    /// Settings file of a `run`, the same that it was started with
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }
 
-impl Where {
-    /// The system over Kafka, where one is named.
-    pub(crate) fn cluster(&self) -> Result<Option<topics::System>, CliError> {
-        self.config.as_deref().map(|config| topics::System::open(config, None)).transpose()
-    }
+/// What stands there.
+pub(crate) enum Found {
+    /// Files: the folder of the log and that of the outcomes; with the settings of the run that writes them.
+    Files {
+        /// Folder of the log.
+        log: PathBuf,
+        /// Folder of the outcomes.
+        out: PathBuf,
+        /// `None`: nobody writes there any more.
+        settings: Option<Box<Settings>>,
+    },
+    /// A system over Kafka.
+    Kafka(Box<topics::System>),
+}
 
-    /// The folder, where one is named.
-    pub(crate) fn folder(&self, command: &str) -> Result<&std::path::Path, CliError> {
-        self.out.as_deref().ok_or_else(|| CliError::Usage(format!("`{command}` needs --out DIR or --config FILE")))
+impl Where {
+    /// Looks what the settings say.
+    pub(crate) fn found(&self) -> Result<Found, CliError> {
+        match (&self.out, &self.config) {
+            (Some(out), _) => Ok(Found::Files { log: out.join("log"), out: out.clone(), settings: None }),
+            (None, Some(config)) => {
+                // The slot plays no part here; without one a machine without a host name could not be asked.
+                let settings = Settings::read(config, Some("ask")).map_err(CliError::stage)?;
+                if settings.kafka.is_some() {
+                    return topics::System::open(config, Some("ask")).map(Box::new).map(Found::Kafka);
+                }
+                let folders = embedded::folders(&settings);
+                Ok(Found::Files { log: folders.log, out: folders.out, settings: Some(Box::new(settings)) })
+            }
+            (None, None) => Err(CliError::Usage("give --out DIR or --config FILE".to_owned())),
+        }
     }
 }
 

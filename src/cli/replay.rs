@@ -5,7 +5,7 @@ use crate::clock::Stopwatch;
 use crate::deliver::Summary;
 use crate::deliver::files::Lengths;
 use crate::intake::Options;
-use crate::log::{Clock, Durable, Embedded, FileInput, Merge, MergeInput, OutcomeFiles, Part, Stamp, Store};
+use crate::log::{Clock, Durable, Embedded, FileInput, Inputs, OutcomeFiles, Part, Store, judge_history};
 use crate::pack::{Body, Finding, Pack};
 use crate::record::Kind;
 use crate::response::PackRef;
@@ -13,6 +13,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
@@ -57,42 +58,32 @@ pub(crate) fn judge(
     }
     let store = Store::open(&log, Durable::AtEnd).map_err(CliError::stage)?;
     write_body(out, &pack)?;
-    let mut run = Embedded::new(pack.clone(), options, vec!["replay/0".to_owned()], store).map_err(CliError::stage)?;
+    let mut run = Embedded::new(pack.clone(), options, vec![MARK.to_owned()], store).map_err(CliError::stage)?;
     let head = PackRef { version: 1, hash: pack.hash.clone() };
     let mut files = OutcomeFiles::open(out, Lengths::default(), head).map_err(CliError::stage)?;
-    let bar = ProgressBar::new_spinner().with_style(
-        ProgressStyle::with_template("{spinner} {pos} records {per_sec} log time {msg}")
-            .unwrap_or_else(|_| ProgressStyle::default_spinner()),
-    );
-    for (inputs, timed) in [(registry, false), (rest, true)] {
-        let mut merge = Merge::new(inputs);
-        while let Some(frame) = merge.next_frame().map_err(CliError::stage)? {
-            let stamp = stamp(frame.stamp, timed);
-            bar.inc(frame.rows.iter().map(|(_, rows)| rows.num_rows() as u64).sum());
-            bar.set_message(crate::record::time::rfc3339(frame.stamp));
-            let step = run.commit(&stamp, &frame.rows, &frame.positions).map_err(CliError::stage)?;
-            files.intake(&frame.seen, &frame.dead_letters).map_err(CliError::stage)?;
-            files.outcomes(&step).map_err(CliError::stage)?;
-        }
-        if timed && merge.newest() != i64::MIN {
-            let step = run.commit(&stamp(merge.newest(), true), &[], &Default::default()).map_err(CliError::stage)?;
-            files.outcomes(&step).map_err(CliError::stage)?;
-        }
-    }
-    let step = run.finish().map_err(CliError::stage)?;
-    files.outcomes(&step).map_err(CliError::stage)?;
+    let bar = progress();
+    let never = AtomicBool::new(false);
+    judge_history(&mut run, &mut files, MARK, (registry, rest), &never, |_, _, frame, _, _| {
+        bar.inc(frame.rows.iter().map(|(_, rows)| rows.num_rows() as u64).sum());
+        bar.set_message(crate::record::time::rfc3339(frame.stamp));
+    })
+    .map_err(CliError::stage)?;
     bar.finish_and_clear();
     let summary = files.finish(&run, watch.seconds()).map_err(CliError::stage)?;
     summary.check().map_err(CliError::stage)?;
-    Ok(summary.clone())
+    Ok(summary)
 }
 
-fn stamp(at: i64, timed: bool) -> Stamp {
-    let marks = if timed { [("replay/0".to_owned(), at)].into() } else { Default::default() };
-    Stamp { wall: at, marks, blind: Vec::new() }
+/// A line that says how far a history is.
+pub(crate) fn progress() -> ProgressBar {
+    ProgressBar::new_spinner().with_style(
+        ProgressStyle::with_template("{spinner} {pos} records {per_sec} log time {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+    )
 }
 
-pub(crate) type Inputs = Vec<Box<dyn MergeInput>>;
+/// The raw partition whose mark moves log time in a history.
+pub(crate) const MARK: &str = "replay/0";
 
 /// The inputs: those of registry records, which are loaded whole first, and the others.
 fn inputs(pack: &Pack, records: &[String], options: &Options) -> Result<(Inputs, Inputs), CliError> {
@@ -159,11 +150,7 @@ fn remove(path: &Path) -> Result<(), CliError> {
 /// The pack's texts lie beside the log, so that it can be read again without the rules folder.
 pub(crate) fn write_body(out: &Path, pack: &Pack) -> Result<(), CliError> {
     let dir = out.join("log");
-    let path = dir.join(format!("pack-{}.json", pack.hash));
-    let failed = |source| CliError::File { action: "write", path: path.clone(), source };
-    std::fs::create_dir_all(&dir).map_err(failed)?;
-    let text = serde_json::to_string(&pack.body).expect("a pack's body is a map of texts");
-    std::fs::write(&path, text).map_err(failed)
+    crate::log::write_body(&dir, pack).map_err(|source| CliError::File { action: "write", path: dir, source })
 }
 
 /// Reads and checks a pack.

@@ -3,6 +3,7 @@
 use super::CliError;
 use super::topics::System;
 use crate::clock::now_ms;
+use crate::config::Settings;
 use crate::console::{Console, Limits, Readiness, Ready, Standing, start};
 use crate::intake;
 use crate::log::kafka::{
@@ -48,6 +49,10 @@ pub(crate) enum Role {
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<u8, CliError> {
+    let settings = Settings::read(&args.config, args.slot.as_deref()).map_err(CliError::stage)?;
+    if settings.kafka.is_none() {
+        return super::embedded::run(args, &settings);
+    }
     let System { settings, client, form } = System::open(&args.config, args.slot.as_deref())?;
     let does = |role| args.role == Role::All || args.role == role;
     if does(Role::Intake) && settings.secret.is_empty() {
@@ -160,7 +165,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, CliError> {
 }
 
 /// Sets `stop` at Ctrl-C or SIGTERM; ends when it is set by others.
-fn wait_for_signal(stop: &AtomicBool) -> std::io::Result<()> {
+pub(super) fn wait_for_signal(stop: &AtomicBool) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let tasks = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     tasks.block_on(async {

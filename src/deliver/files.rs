@@ -2,12 +2,13 @@
 //!
 //! In: lines. Out: files whose lengths are known at each [`Outputs::sync`].
 //! Promise: opened with the lengths of the last commit, a file holds exactly the lines of commits; what stood behind
-//! them is cut off, to be derived again from the log.
+//! them is cut off, to be derived again from the log. Opened to be derived again, bytes that are the same stay where they
+//! are, so that a reader that follows the file sees no line twice; from the first that differs on the file is written anew.
 //! Not here: which commit the lengths belong to (`log` keeps them).
 
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// Which file.
@@ -98,12 +99,28 @@ impl Outputs {
     /// # Errors
     /// [`OutputError::Short`] when a file is shorter than was committed, [`OutputError::File`] when the disk fails.
     pub fn open(folder: &Path, committed: Lengths) -> Result<Outputs, OutputError> {
+        Outputs::open_with(folder, |path, output| Lines::open(path, committed.of(output)))
+    }
+
+    /// Opens the files of a folder to append again what stands behind these lengths already, as far as it does: see
+    /// [`Outputs::settle`].
+    ///
+    /// # Errors
+    /// As [`Outputs::open`].
+    pub fn derive(folder: &Path, from: Lengths) -> Result<Outputs, OutputError> {
+        Outputs::open_with(folder, |path, output| Lines::derive(path, from.of(output)))
+    }
+
+    fn open_with(
+        folder: &Path,
+        open: impl Fn(PathBuf, Output) -> Result<Lines, OutputError>,
+    ) -> Result<Outputs, OutputError> {
         std::fs::create_dir_all(folder).map_err(|source| OutputError::File {
             action: "create",
             path: folder.to_owned(),
             source,
         })?;
-        let open = |output: Output| Lines::open(folder.join(output.file_name()), committed.of(output));
+        let open = |output: Output| open(folder.join(output.file_name()), output);
         let outputs = Outputs {
             warnings: open(Output::Warnings)?,
             signals: open(Output::Signals)?,
@@ -116,6 +133,44 @@ impl Outputs {
             source,
         })?;
         Ok(outputs)
+    }
+
+    /// Lengths of the files of a folder now; 0 where there is none.
+    #[must_use]
+    pub fn found(folder: &Path) -> Lengths {
+        let length = |output: Output| std::fs::metadata(folder.join(output.file_name())).map_or(0, |m| m.len());
+        Lengths {
+            warnings: length(Output::Warnings),
+            signals: length(Output::Signals),
+            dead_letters: length(Output::DeadLetters),
+        }
+    }
+
+    /// Everything was derived again: what a file holds behind it is cut off. Gives the files whose bytes were not those
+    /// that the log leads to (a torn line, lines behind the log's end).
+    ///
+    /// # Errors
+    /// [`OutputError::File`] when the disk fails.
+    pub fn settle(&mut self) -> Result<Vec<PathBuf>, OutputError> {
+        let mut mended = Vec::new();
+        for lines in [&mut self.warnings, &mut self.signals, &mut self.dead_letters] {
+            lines.settle()?;
+            if lines.mended {
+                mended.push(lines.path.clone());
+            }
+        }
+        Ok(mended)
+    }
+
+    /// Hands what was appended to the operating system, so that others can read it.
+    ///
+    /// # Errors
+    /// [`OutputError::File`] when the disk fails.
+    pub fn flush(&mut self) -> Result<(), OutputError> {
+        for lines in [&mut self.warnings, &mut self.signals, &mut self.dead_letters] {
+            lines.file.flush().map_err(|e| lines.failed("write", e))?;
+        }
+        Ok(())
     }
 
     /// Appends one line. It is only sure to stay after the next [`Outputs::sync`].
@@ -149,23 +204,46 @@ struct Lines {
     file: BufWriter<File>,
     length: u64,
     synced: u64,
+    /// While what is appended is compared with what stands there.
+    known: Option<BufReader<File>>,
+    mended: bool,
 }
 
 impl Lines {
     fn open(path: PathBuf, committed: u64) -> Result<Lines, OutputError> {
+        let mut lines = Lines::derive(path, committed)?;
+        lines.settle()?;
+        Ok(lines)
+    }
+
+    fn derive(path: PathBuf, from: u64) -> Result<Lines, OutputError> {
         let failed = |action: &'static str| {
             let path = path.clone();
             move |source| OutputError::File { action, path, source }
         };
-        let mut file =
-            OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed("open"))?;
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed("open"))?;
         let found = file.metadata().map_err(failed("open"))?.len();
-        if found < committed {
-            return Err(OutputError::Short { path, found, committed });
+        if found < from {
+            return Err(OutputError::Short { path, found, committed: from });
         }
-        file.set_len(committed).map_err(failed("cut"))?;
-        file.seek(SeekFrom::Start(committed)).map_err(failed("cut"))?;
-        Ok(Lines { path, file: BufWriter::new(file), length: committed, synced: committed })
+        let mut known = File::open(&path).map_err(failed("open"))?;
+        known.seek(SeekFrom::Start(from)).map_err(failed("open"))?;
+        let known = Some(BufReader::with_capacity(1 << 16, known));
+        Ok(Lines { path, file: BufWriter::new(file), length: from, synced: from, known, mended: false })
+    }
+
+    /// From here on the file is written, behind what was found to be right.
+    fn settle(&mut self) -> Result<(), OutputError> {
+        if self.known.take().is_none() {
+            return Ok(());
+        }
+        let file = self.file.get_mut();
+        let cut = file.metadata().and_then(|found| {
+            self.mended = found.len() > self.length;
+            file.set_len(self.length)?;
+            file.seek(SeekFrom::Start(self.length))
+        });
+        cut.map(drop).map_err(|e| self.failed("cut", e))
     }
 
     fn failed(&self, action: &'static str, source: io::Error) -> OutputError {
@@ -173,6 +251,14 @@ impl Lines {
     }
 
     fn append(&mut self, line: &str) -> Result<(), OutputError> {
+        if let Some(known) = &mut self.known {
+            let mut bytes = vec![0; line.len() + 1];
+            if known.read_exact(&mut bytes).is_ok() && bytes.strip_suffix(b"\n") == Some(line.as_bytes()) {
+                self.length += bytes.len() as u64;
+                return Ok(());
+            }
+            self.settle()?;
+        }
         let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.write_all(b"\n"));
         written.map_err(|e| self.failed("write", e))?;
         self.length += line.len() as u64 + 1;

@@ -12,7 +12,7 @@ use arrow::array::{Array, AsArray, Date32Array, StringArray};
 use arrow::datatypes::{Date32Type, Int64Type, TimestampMillisecondType};
 use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// One version of an object: what enrichment reads.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -109,6 +109,19 @@ impl Registry {
             }
             _ => false,
         }
+    }
+
+    /// Everything as JSON, for a snapshot; ordered by object.
+    #[must_use]
+    pub fn save(&self) -> Vec<u8> {
+        let sorted: BTreeMap<&String, &Vec<Version>> = self.objects.iter().collect();
+        serde_json::to_vec(&sorted).expect("a version holds only texts, numbers and lists")
+    }
+
+    /// What [`Registry::save`] gave; `None` when it does not read.
+    #[must_use]
+    pub fn restore(bytes: &[u8]) -> Option<Registry> {
+        serde_json::from_slice(bytes).ok().map(|objects| Registry { objects })
     }
 
     /// Number of objects.

@@ -165,6 +165,12 @@ impl Router {
         &mut self.registry
     }
 
+    /// The registry as bytes, for a snapshot.
+    #[must_use]
+    pub fn save_registry(&self) -> Vec<u8> {
+        self.registry.save()
+    }
+
     /// Enriches and routes rows of a source. Registry rows are applied to the registry first.
     ///
     /// # Panics

@@ -2,16 +2,17 @@
 //!
 //! In: stamps and mapped rows, in merge order. Out: warnings, signals and values, in an order that does not depend on
 //! the number of partitions. Promise: every row is in the log before the engine sees it.
-//! Not here: reading messages (`input`), files of outcomes (`outcome_files`).
+//! Not here: reading messages (`input`), files of outcomes (`outcome_files`), taking up a log again (`resume`).
 
+use super::judges::Judge;
 use super::merge::ROUND;
-use super::{Activate, Block, Clock, Committed, Entry, Frame, LogError, Stamp, Store, decode, encode};
+use super::{Activate, Block, Clock, Committed, Entry, Frame, LogError, Stamp, Store, encode};
 use crate::clock::Stopwatch;
 use crate::engine::{Change, Engine, Fates, Outcomes, Program, ProgramError, Signal, Value};
 use crate::intake::{MapError, Options, Router};
 use crate::pack::Pack;
 use crate::record::Millis;
-use crate::response::{Responder, Warning};
+use crate::response::Warning;
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use arrow::record_batch::RecordBatch;
@@ -54,19 +55,20 @@ impl Step {
 
 /// An embedded run.
 pub struct Embedded {
-    pack: Arc<Pack>,
-    clock: Clock,
-    router: Router,
-    engines: Vec<Engine>,
-    responder: Responder,
-    store: Store,
+    /// The pack in force, compiled.
+    pub(super) judge: Judge,
+    pub(super) clock: Clock,
+    pub(super) router: Router,
+    pub(super) engines: Vec<Engine>,
+    pub(super) store: Store,
     /// Next position of each partition.
-    ends: Vec<u64>,
-    positions: BTreeMap<String, i64>,
+    pub(super) ends: Vec<u64>,
     /// Loop rows that wait for the end of their round (`clock: records`).
-    waiting: Vec<(u32, Block)>,
+    pub(super) waiting: Vec<(u32, Block)>,
     /// The hour of log time that the round covers.
-    round: i64,
+    pub(super) round: i64,
+    /// The newest activation.
+    pub(super) active: Activate,
     /// Rows whose object the registry does not know.
     pub unknown_objects: u64,
     /// Wall time spent in the engines so far, for metrics.
@@ -108,43 +110,39 @@ impl Embedded {
         raw: Vec<String>,
         store: Store,
     ) -> Result<Embedded, EmbeddedError> {
-        let partitions = options.partitions.max(1);
-        let engines = (0..partitions).map(|p| Engine::new(program.clone(), p, partitions)).collect();
-        let mut run = Embedded {
-            clock: options.clock,
-            router: Router::new(pack.clone(), options)?,
-            engines,
-            responder: Responder::new(&pack),
-            store,
-            ends: vec![0; partitions as usize],
-            positions: BTreeMap::new(),
-            waiting: Vec::new(),
-            round: i64::MIN,
-            unknown_objects: 0,
-            engine_seconds: 0.0,
-            pack,
-        };
-        let activate = Activate { version: 1, hash: run.pack.hash.clone(), clock: options.clock, raw };
-        let entries = (0..partitions).map(|p| (p, Entry::Pack(activate.clone()))).collect();
-        run.append(entries)?;
+        let mut run = Embedded::over(Judge::new(pack, program), options, store)?;
+        run.activate(raw, Committed::default())?;
         Ok(run)
     }
 
-    /// Takes up the log that a store holds already: every entry is applied again. `muted` outcomes were committed
-    /// before; what the rest brings about is returned.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub fn resume(&mut self, mut each: impl FnMut(u64, Step)) -> Result<(), EmbeddedError> {
-        let mut entries = Vec::new();
-        self.store.read(|partition, bytes| entries.push((partition, bytes.to_vec())))?;
-        for (number, (partition, bytes)) in entries.into_iter().enumerate().skip(self.engines.len()) {
-            let entry = decode(&bytes)?;
-            let outcomes = self.apply(partition, &entry);
-            let step = self.step(vec![outcomes]);
-            each(number as u64, step);
+    /// A run whose log has no pack entry yet, or that has to be applied.
+    pub(super) fn over(judge: Judge, options: &Options, store: Store) -> Result<Embedded, EmbeddedError> {
+        let partitions = options.partitions.max(1);
+        let engines = (0..partitions).map(|p| Engine::new(judge.program.clone(), p, partitions)).collect();
+        Ok(Embedded {
+            clock: options.clock,
+            router: Router::new(judge.pack.clone(), options)?,
+            engines,
+            store,
+            ends: vec![0; partitions as usize],
+            waiting: Vec::new(),
+            round: i64::MIN,
+            active: Activate { version: 0, hash: String::new(), clock: options.clock, raw: Vec::new() },
+            unknown_objects: 0,
+            engine_seconds: 0.0,
+            judge,
+        })
+    }
+
+    /// The pack and the raw partitions count from here on.
+    pub(super) fn activate(&mut self, raw: Vec<String>, record: Committed) -> Result<Step, EmbeddedError> {
+        let hash = self.judge.pack.hash.clone();
+        self.active = Activate { version: self.active.version + 1, hash, clock: self.clock, raw };
+        for engine in self.engines.iter_mut().filter(|e| *e.pack() != *self.judge.program.hash) {
+            engine.change_pack(self.judge.program.clone());
         }
-        Ok(())
+        let entries = (0..self.engines.len()).map(|p| (p as u32, Entry::Pack(self.active.clone()))).collect();
+        self.append(entries, record)
     }
 
     /// Appends rows behind a stamp, judges them, and gives what came about.
@@ -160,11 +158,27 @@ impl Embedded {
         rows: &[(Arc<str>, RecordBatch)],
         positions: &BTreeMap<String, i64>,
     ) -> Result<Step, EmbeddedError> {
+        self.commit_record(stamp, rows, Committed { positions: positions.clone(), ..Committed::default() })
+    }
+
+    /// The same with all that the commit says beside its rows.
+    ///
+    /// # Errors
+    /// When the log cannot be written.
+    pub fn commit_record(
+        &mut self,
+        stamp: &Stamp,
+        rows: &[(Arc<str>, RecordBatch)],
+        mut record: Committed,
+    ) -> Result<Step, EmbeddedError> {
         let mut step = Step::default();
         let hour = stamp.marks.values().min().map(|m| m.div_euclid(ROUND));
-        if let Some(hour) = hour.filter(|h| *h > self.round) {
-            step.extend(self.end_round()?);
+        if let Some(hour) = hour.filter(|h| self.clock == Clock::Records && *h > self.round) {
+            if !self.waiting.is_empty() {
+                step.extend(self.enter_loops(Some(hour))?);
+            }
             self.round = hour;
+            record.round = Some(hour);
         }
         let mut blocks: Vec<Vec<Block>> = vec![Vec::new(); self.engines.len()];
         for (source, rows) in rows {
@@ -176,8 +190,7 @@ impl Embedded {
                 }
             }
         }
-        self.positions.extend(positions.iter().map(|(raw, at)| (raw.clone(), *at)));
-        let pack: Arc<str> = self.pack.hash.as_str().into();
+        let pack: Arc<str> = self.judge.pack.hash.as_str().into();
         let entries = blocks.into_iter().enumerate().map(|(p, blocks)| {
             let entry = if blocks.is_empty() {
                 Entry::Tick(stamp.clone())
@@ -186,11 +199,9 @@ impl Embedded {
             };
             (p as u32, entry)
         });
-        step.extend(self.append(entries.collect())?);
+        step.extend(self.append(entries.collect(), record)?);
         if self.clock == Clock::Wall {
-            while !self.waiting.is_empty() {
-                step.extend(self.enter_loops()?);
-            }
+            step.extend(self.drain()?);
         }
         Ok(step)
     }
@@ -200,23 +211,31 @@ impl Embedded {
     /// # Errors
     /// When the log cannot be written.
     pub fn finish(&mut self) -> Result<Step, EmbeddedError> {
-        let mut step = Step::default();
-        while !self.waiting.is_empty() {
-            step.extend(self.enter_loops()?);
-        }
+        let step = self.drain()?;
         self.store.sync()?;
         Ok(step)
     }
 
-    fn end_round(&mut self) -> Result<Step, EmbeddedError> {
-        if self.waiting.is_empty() { Ok(Step::default()) } else { self.enter_loops() }
+    /// Loop records enter until none waits.
+    pub(super) fn drain(&mut self) -> Result<Step, EmbeddedError> {
+        let mut step = Step::default();
+        while !self.waiting.is_empty() {
+            step.extend(self.enter_loops(None)?);
+        }
+        Ok(step)
     }
 
-    /// Loop records enter the log, sorted by (time, indicator, key).
-    fn enter_loops(&mut self) -> Result<Step, EmbeddedError> {
+    /// Loop records enter the log. `round`: the round that begins with them, so that a restart knows that they did.
+    fn enter_loops(&mut self, round: Option<i64>) -> Result<Step, EmbeddedError> {
+        let entries = self.loops();
+        self.append(entries, Committed { round, ..Committed::default() })
+    }
+
+    /// The loop records that wait, as entries, sorted by (time, indicator, key).
+    pub(super) fn loops(&mut self) -> Vec<(u32, Entry)> {
         let mut waiting = std::mem::take(&mut self.waiting);
         sort_loops(&mut waiting);
-        let pack: Arc<str> = self.pack.hash.as_str().into();
+        let pack: Arc<str> = self.judge.pack.hash.as_str().into();
         let mut by_partition: BTreeMap<u32, Vec<Block>> = BTreeMap::new();
         for (partition, block) in waiting {
             by_partition.entry(partition).or_default().push(block);
@@ -224,18 +243,18 @@ impl Embedded {
         let entries = by_partition
             .into_iter()
             .map(|(partition, blocks)| (partition, Entry::Loop(Frame { stamp: None, pack: pack.clone(), blocks })));
-        self.append(entries.collect())
+        entries.collect()
     }
 
     /// Entries enter the log as one commit, then the engines.
-    fn append(&mut self, entries: Vec<(u32, Entry)>) -> Result<Step, EmbeddedError> {
+    fn append(&mut self, entries: Vec<(u32, Entry)>, record: Committed) -> Result<Step, EmbeddedError> {
         let encoded: Vec<(u32, Vec<u8>)> = entries.iter().map(|(p, e)| (*p, encode(e))).collect();
-        self.store.commit(&encoded, Committed { positions: self.positions.clone() })?;
+        self.store.commit(&encoded, record)?;
         let outcomes = entries.iter().map(|(p, e)| self.apply(*p, e)).collect();
         Ok(self.step(outcomes))
     }
 
-    fn apply(&mut self, partition: u32, entry: &Entry) -> Outcomes {
+    pub(super) fn apply(&mut self, partition: u32, entry: &Entry) -> Outcomes {
         let Some(engine) = self.engines.get_mut(partition as usize) else { return Outcomes::default() };
         let end = &mut self.ends[partition as usize];
         let watch = Stopwatch::start();
@@ -245,7 +264,7 @@ impl Embedded {
         outcomes
     }
 
-    fn step(&mut self, outcomes: Vec<Outcomes>) -> Step {
+    pub(super) fn step(&mut self, outcomes: Vec<Outcomes>) -> Step {
         let mut changes: Vec<Change> = Vec::new();
         let mut step = Step::default();
         for mut o in outcomes {
@@ -267,7 +286,7 @@ impl Embedded {
         });
         step.signals.sort_by(|a, b| (a.at, &a.indicator, &a.key).cmp(&(b.at, &b.indicator, &b.key)));
         step.values.sort_by(|a, b| (a.window_end, &a.indicator, &a.key).cmp(&(b.window_end, &b.indicator, &b.key)));
-        step.warnings = changes.iter().map(|c| self.responder.respond(c)).collect();
+        step.warnings = changes.iter().map(|c| self.judge.responder.respond(c)).collect();
         step
     }
 
@@ -302,6 +321,6 @@ impl Embedded {
     /// The pack in force.
     #[must_use]
     pub fn pack(&self) -> &Arc<Pack> {
-        &self.pack
+        &self.judge.pack
     }
 }

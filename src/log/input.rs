@@ -7,7 +7,7 @@ use super::merge::{MergeInput, Piece, PieceRow};
 use crate::intake::{MapError, Mapper, Message, Options, kind_of};
 use crate::log::{Block, DeadLetter};
 use crate::pack::{Format, Pack};
-use crate::record::Kind;
+use crate::record::{Kind, Millis};
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use flate2::read::MultiGzDecoder;
@@ -36,6 +36,12 @@ pub enum InputError {
         path: PathBuf,
         /// Why.
         source: MapError,
+    },
+    /// A file that is followed cannot be packed.
+    #[error("{path} is packed and cannot grow; name the folder it is dropped into, or read it with `forewarn replay`")]
+    Packed {
+        /// The file.
+        path: PathBuf,
     },
     /// The pack has no source for a kind.
     #[error("the pack has no envelope source of kind {kind}, which {path} needs")]
@@ -79,6 +85,8 @@ pub struct FileInput {
     /// Position of the buffer's first byte.
     at: i64,
     ended: bool,
+    /// Wall time that rows are judged against; 0 with `clock: records`.
+    wall: Millis,
 }
 
 impl FileInput {
@@ -102,7 +110,84 @@ impl FileInput {
             _ => form_of(path),
         };
         let kind = spec.map_or(Kind::Iot, |s| s.kind);
-        FileInput::open(path, source, number, form, [(kind, mapper)].into(), None)
+        FileInput::open(path, format!("{source}/{number}"), form, [(kind, mapper)].into(), None)
+    }
+
+    /// The same, named by its own raw partition and read up to a byte of the file as it lies on the disk.
+    ///
+    /// # Errors
+    /// As [`FileInput::of_source`].
+    pub fn of_history(
+        pack: &Pack,
+        source: &str,
+        raw: &str,
+        path: &Path,
+        end: u64,
+        options: &Options,
+    ) -> Result<FileInput, InputError> {
+        let mut input = FileInput::of_source(pack, source, 0, path, options)?;
+        (input.raw, input.read) = (raw.into(), read_to(path, end)?);
+        Ok(input)
+    }
+
+    /// The same, named by its own raw partition and read on from a byte.
+    ///
+    /// - `at`: a byte that an earlier reading gave as its position
+    ///
+    /// # Errors
+    /// When it cannot be read, or the source cannot be used.
+    pub fn resume(
+        pack: &Pack,
+        source: &str,
+        raw: String,
+        path: &Path,
+        at: u64,
+        options: &Options,
+    ) -> Result<FileInput, InputError> {
+        let mut input = FileInput::of_source(pack, source, 0, path, options)?;
+        input.raw = raw.into();
+        if at == 0 {
+            return Ok(input);
+        }
+        // The header of a CSV file stands in front of every place in it.
+        while matches!(input.form, Form::Csv { header: false }) && !input.ended {
+            input.fill()?;
+            let used = input.header()?;
+            input.buffer.drain(..used);
+            input.at += i64::try_from(used).unwrap_or(0);
+        }
+        let at = i64::try_from(at).unwrap_or(i64::MAX);
+        while input.at < at && !(input.ended && input.buffer.is_empty()) {
+            if input.buffer.is_empty() {
+                input.fill()?;
+            }
+            let step = usize::try_from(at - input.at).unwrap_or(usize::MAX).min(input.buffer.len());
+            input.buffer.drain(..step);
+            input.at += i64::try_from(step).unwrap_or(0);
+        }
+        Ok(input)
+    }
+
+    /// Judges the next rows against a wall time.
+    pub fn set_wall(&mut self, wall: Millis) {
+        self.wall = wall;
+    }
+
+    /// Learns the header of a CSV file; gives the bytes used, 0 while it is not whole.
+    fn header(&mut self) -> Result<usize, InputError> {
+        let end = match self.buffer.iter().position(|b| *b == b'\n') {
+            Some(n) => n + 1,
+            None if self.ended => self.buffer.len(),
+            None => return Ok(0),
+        };
+        let first = self.buffer.get(..end).unwrap_or_default();
+        if let Some(mapper) = self.mappers.values_mut().next() {
+            mapper
+                .push_csv_header(&self.origin, first)
+                .map_err(|source| InputError::Map { path: self.path.clone(), source })?;
+        }
+        self.form = Form::Csv { header: true };
+        Ok(end)
     }
 
     /// Opens a file of our own envelope with all kinds mixed, for the registry records or for the others.
@@ -129,28 +214,21 @@ impl FileInput {
             let map = |source| InputError::Map { path: path.to_owned(), source };
             mappers.insert(kind, Mapper::new(pack, &source.name, options).map_err(map)?);
         }
-        FileInput::open(path, "envelope", number, form_of(path), mappers, Some(part))
+        FileInput::open(path, format!("envelope/{number}"), form_of(path), mappers, Some(part))
     }
 
     fn open(
         path: &Path,
-        name: &str,
-        number: usize,
+        raw: String,
         form: Form,
         mappers: BTreeMap<Kind, Mapper>,
         mixed: Option<Part>,
     ) -> Result<FileInput, InputError> {
-        let file = File::open(path).map_err(|source| InputError::Read { path: path.to_owned(), source })?;
-        let file = BufReader::with_capacity(PIECE, file);
-        let read: Box<dyn Read> = if path.extension().is_some_and(|e| e == "gz") {
-            Box::new(MultiGzDecoder::new(file))
-        } else {
-            Box::new(file)
-        };
+        let read = read_to(path, u64::MAX)?;
         Ok(FileInput {
             origin: path.display().to_string(),
             path: path.to_owned(),
-            raw: format!("{name}/{number}").into(),
+            raw: raw.into(),
             read,
             form,
             mappers,
@@ -158,6 +236,7 @@ impl FileInput {
             buffer: Vec::new(),
             at: 0,
             ended: false,
+            wall: 0,
         })
     }
 
@@ -197,7 +276,7 @@ impl FileInput {
             match kind_of(line) {
                 Some(kind) => {
                     if let Some(mapper) = self.mappers.get_mut(&kind) {
-                        mapper.push(&message, 0);
+                        mapper.push(&message, self.wall);
                     }
                 }
                 None if part == Part::Rest => dead.push(DeadLetter {
@@ -224,36 +303,33 @@ impl FileInput {
         if let Some(part) = self.mixed {
             return Ok(self.mixed_lines(part, dead));
         }
-        let Some(mapper) = self.mappers.values_mut().next() else { return Ok(self.buffer.len()) };
         let mut used = 0;
-        if let Form::Csv { header } = &mut self.form
-            && !*header
-        {
-            let end = match self.buffer.iter().position(|b| *b == b'\n') {
-                Some(n) => n + 1,
-                None if self.ended => self.buffer.len(),
-                None => return Ok(0),
-            };
-            let first = self.buffer.get(..end).unwrap_or_default();
-            mapper
-                .push_csv_header(&self.origin, first)
-                .map_err(|source| InputError::Map { path: self.path.clone(), source })?;
-            *header = true;
-            used = end;
+        if matches!(self.form, Form::Csv { header: false }) {
+            used = self.header()?;
+            if used == 0 && !self.ended {
+                return Ok(0);
+            }
         }
+        let Some(mapper) = self.mappers.values_mut().next() else { return Ok(self.buffer.len()) };
         let rest = self.buffer.get(used..).unwrap_or_default();
         let offset = self.at + i64::try_from(used).unwrap_or(0);
         let message = Message { raw: &self.raw, origin: &self.origin, offset, payload: Some(rest) };
         Ok(used
             + match self.form {
-                Form::Csv { .. } => mapper.push_csv_rows(&message, self.ended, 0),
-                Form::Lines => mapper.push_lines(&message, self.ended, 0),
+                Form::Csv { .. } => mapper.push_csv_rows(&message, self.ended, self.wall),
+                Form::Lines => mapper.push_lines(&message, self.ended, self.wall),
                 Form::Whole => {
-                    mapper.push(&message, 0);
+                    mapper.push(&message, self.wall);
                     rest.len()
                 }
             })
     }
+}
+
+fn read_to(path: &Path, end: u64) -> Result<Box<dyn Read>, InputError> {
+    let file = File::open(path).map_err(|source| InputError::Read { path: path.to_owned(), source })?;
+    let file = BufReader::with_capacity(PIECE, file.take(end));
+    Ok(if path.extension().is_some_and(|e| e == "gz") { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
 }
 
 fn form_of(path: &Path) -> Form {

@@ -9,11 +9,15 @@ mod commit;
 mod embedded;
 mod encode;
 mod entry;
+mod follow;
 mod input;
+mod judges;
 pub mod kafka;
+mod local;
 mod merge;
 mod outcome_files;
 mod recover;
+mod resume;
 mod retell;
 mod rule_test;
 mod store;
@@ -25,11 +29,17 @@ pub use embedded::{Embedded, EmbeddedError, Step};
 pub use encode::{decode, encode};
 pub use entry::{Activate, Block, Clock, Entry, Frame, Stamp};
 pub use input::{FileInput, InputError, Part};
+pub use judges::{JudgeError, write_body};
+pub use local::{
+    Feed, HistoryFile, Inputs, LocalError, Watch, history_files, inbox, judge_history, marks, run_records, run_wall,
+    send_again,
+};
 pub use merge::{Merge, MergeInput, MergedFrame, Piece, PieceRow};
 pub use outcome_files::OutcomeFiles;
 pub(crate) use recover::header;
 pub use recover::{Lost, Recovered, Unrecoverable, fetch};
+pub use resume::{Folders, ResumeError, Resumed, resume};
 pub use retell::{RetellError, Retold, differences, retell};
 pub use rule_test::{Delivery, RuleTestError, RuleTests, Verdict};
-pub use store::{Committed, Durable, Store, read_log};
+pub use store::{Commit, CommitReader, Committed, Durable, FilePlace, Store, read_log};
 pub use tally::Tally;

@@ -25,6 +25,31 @@ impl OutcomeFiles {
         Ok(OutcomeFiles { outputs: Outputs::open(dir, committed)?, dir: dir.to_owned(), summary: Summary::new(pack) })
     }
 
+    /// Opens the folder to append again what the log leads to from these lengths on; `summary` is what was counted up to
+    /// them. [`OutcomeFiles::settle`] ends it.
+    ///
+    /// # Errors
+    /// When the disk fails, or a file is shorter.
+    pub fn derive(dir: &Path, from: Lengths, summary: Summary) -> Result<OutcomeFiles, OutputError> {
+        Ok(OutcomeFiles { outputs: Outputs::derive(dir, from)?, dir: dir.to_owned(), summary })
+    }
+
+    /// Everything was derived again; gives the files whose bytes were not those that the log leads to.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn settle(&mut self) -> Result<Vec<PathBuf>, OutputError> {
+        self.outputs.settle()
+    }
+
+    /// Lets others read what was appended.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn flush(&mut self) -> Result<(), OutputError> {
+        self.outputs.flush()
+    }
+
     /// Appends the outcomes of a commit.
     ///
     /// # Errors
@@ -66,13 +91,14 @@ impl OutcomeFiles {
         self.outputs.sync()
     }
 
-    /// Takes the engines' counts into the summary and writes it.
+    /// The summary with the engines' counts, which is also written.
     ///
     /// # Errors
     /// When the disk fails.
-    pub fn finish(&mut self, run: &Embedded, seconds: f64) -> Result<&Summary, OutputError> {
+    pub fn finish(&mut self, run: &Embedded, seconds: f64) -> Result<Summary, OutputError> {
+        let mut summary = self.summary.clone();
         for (kind, f) in run.fates() {
-            let records = &mut self.summary.records;
+            let records = &mut summary.records;
             records.became(&kind, Fate::Used, f.used);
             records.became(&kind, Fate::Duplicate, f.duplicate);
             records.became(&kind, Fate::StaleRevision, f.stale_revision);
@@ -80,16 +106,16 @@ impl OutcomeFiles {
             records.became(&kind, Fate::BeyondWindows, f.beyond_windows);
         }
         if let Some(at) = run.log_time() {
-            self.summary.log_time(at);
+            summary.log_time(at);
         }
-        self.summary.seconds = seconds;
+        summary.seconds = seconds;
         self.sync()?;
         let path = self.dir.join("summary.json");
-        std::fs::write(&path, self.summary.json() + "\n").map_err(|source| OutputError::File {
+        std::fs::write(&path, summary.json() + "\n").map_err(|source| OutputError::File {
             action: "write",
             path,
             source,
         })?;
-        Ok(&self.summary)
+        Ok(summary)
     }
 }

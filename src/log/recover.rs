@@ -9,7 +9,7 @@ use super::merge::{MergeInput, Piece};
 use super::{DeadLetter, Part};
 use crate::intake::{Mapper, Message, Options, kind_of};
 use crate::pack::{Format, Pack};
-use crate::record::Kind;
+use crate::record::{Kind, Millis};
 use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,6 +87,8 @@ pub struct Recovered {
     /// Position and bytes, in file order; a message of several records once.
     bytes: Vec<(i64, Vec<u8>)>,
     mixed: bool,
+    /// Wall time that rows are judged against; 0 with `clock: records`.
+    wall: Millis,
 }
 
 /// Dead letters whose bytes cannot be had again, and why.
@@ -153,9 +155,14 @@ impl Recovered {
             bytes.sort();
             let name = if source.is_empty() { "envelope" } else { source.as_str() };
             let raw = format!("{name}/{number}").into();
-            inputs.push(Recovered { origin, raw, form, mappers, bytes, mixed: spec.is_none() });
+            inputs.push(Recovered { origin, raw, form, mappers, bytes, mixed: spec.is_none(), wall: 0 });
         }
         Ok((inputs, lost))
+    }
+
+    /// Judges the rows against a wall time.
+    pub fn set_wall(&mut self, wall: Millis) {
+        self.wall = wall;
     }
 
     /// Messages that could be fetched.
@@ -182,12 +189,12 @@ impl MergeInput for Recovered {
             let Some(mapper) = mapper else { continue };
             match self.form {
                 Format::Csv => {
-                    mapper.push_csv_rows(&message, true, 0);
+                    mapper.push_csv_rows(&message, true, self.wall);
                 }
                 Format::Ndjson => {
-                    mapper.push_lines(&message, true, 0);
+                    mapper.push_lines(&message, true, self.wall);
                 }
-                Format::Json => mapper.push(&message, 0),
+                Format::Json => mapper.push(&message, self.wall),
             }
             piece.position = (self.raw.to_string(), offset);
         }

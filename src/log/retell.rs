@@ -1,18 +1,19 @@
 //! Reads a log again and finds the changes of one warning: the numbers of `explain`.
 //!
-//! In: the folder of an embedded run. Out: the changes as they are reached now, from the entries and the packs beside
+//! In: the folder of an embedded run's log. Out: the changes as they are reached now, from the entries and the packs beside
 //! them alone. Promise: nothing is written; loop records are those of the log, not made again; what the run wrote to its
 //! outcome files is not read here, so those may be gone.
 //! Not here: how it is told to people (`cli`).
 //! Cost: the whole log is read and judged once.
 
+use super::judges::{JudgeError, Judges};
 use super::store::read_log;
 use super::{Entry, LogError, decode};
-use crate::engine::{Engine, Program, ProgramError};
-use crate::pack::{Body, Pack};
-use crate::response::{Responder, Warning};
+use crate::engine::Engine;
+use crate::pack::Pack;
+use crate::response::Warning;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,29 +29,9 @@ pub enum RetellError {
         /// The folder.
         dir: PathBuf,
     },
-    /// The pack of an entry does not lie beside the log.
-    #[error("the log was judged by pack {hash}, but {path} cannot be read")]
-    NoPack {
-        /// The pack's hash.
-        hash: String,
-        /// Where it should be.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The pack beside the log is not the one that judged it.
-    #[error("{path} is not the pack {hash}: {what}")]
-    WrongPack {
-        /// The pack's hash.
-        hash: String,
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        what: String,
-    },
-    /// The pack does not compile in this build.
+    /// A pack of the log cannot be used.
     #[error(transparent)]
-    Program(#[from] ProgramError),
+    Judge(#[from] JudgeError),
 }
 
 /// What the log tells about a warning.
@@ -66,36 +47,27 @@ pub struct Retold {
     pub entries: u64,
 }
 
-/// A pack as the engines and the response use it.
-struct Judge {
-    pack: Arc<Pack>,
-    program: Arc<Program>,
-    responder: Responder,
-}
-
 struct Telling<'a> {
-    dir: &'a Path,
     id: &'a str,
-    judges: BTreeMap<String, Judge>,
+    judges: Judges,
     engines: Vec<Engine>,
     ends: Vec<u64>,
     told: Retold,
 }
 
-/// Tells the log of `<out>/log` again.
+/// Tells the log of a folder again.
 ///
 /// # Errors
 /// When there is no log, or it or a pack of it cannot be read.
-pub fn retell(out: &Path, id: &str) -> Result<Retold, RetellError> {
-    let dir = out.join("log");
+pub fn retell(dir: &Path, id: &str) -> Result<Retold, RetellError> {
     if !dir.is_dir() {
-        return Err(RetellError::NoLog { dir: out.to_owned() });
+        return Err(RetellError::NoLog { dir: dir.to_owned() });
     }
     // Every partition begins with the same pack entry; how many there are must be known before the first row.
     let mut first: BTreeSet<u32> = BTreeSet::new();
     let mut beginning = true;
     let mut failed = None;
-    read_log(&dir, |partition, bytes| {
+    read_log(dir, |partition, bytes| {
         if beginning {
             match decode(bytes) {
                 Ok(Entry::Pack(_)) => beginning = first.insert(partition),
@@ -109,18 +81,17 @@ pub fn retell(out: &Path, id: &str) -> Result<Retold, RetellError> {
     }
     let partitions = u32::try_from(first.len()).unwrap_or(u32::MAX);
     if partitions == 0 {
-        return Err(RetellError::NoLog { dir: out.to_owned() });
+        return Err(RetellError::NoLog { dir: dir.to_owned() });
     }
     let mut telling = Telling {
-        dir: &dir,
         id,
-        judges: BTreeMap::new(),
+        judges: Judges::new(dir),
         engines: Vec::new(),
         ends: vec![0; partitions as usize],
         told: Retold { changes: Vec::new(), ids: BTreeSet::new(), partitions, entries: 0 },
     };
     let mut stopped = None;
-    read_log(&dir, |partition, bytes| {
+    read_log(dir, |partition, bytes| {
         if stopped.is_none()
             && let Err(e) = telling.entry(partition, bytes)
         {
@@ -138,14 +109,13 @@ impl Telling<'_> {
         let entry = decode(bytes)?;
         let number = partition as usize;
         if let Entry::Pack(activate) = &entry {
-            self.judge(&activate.hash)?;
-            let program = &self.judges[&activate.hash].program;
+            let program = self.judges.of(&activate.hash)?.program.clone();
             if self.engines.is_empty() {
                 let partitions = self.told.partitions;
                 self.engines = (0..partitions).map(|p| Engine::new(program.clone(), p, partitions)).collect();
             }
             if let Some(engine) = self.engines.get_mut(number).filter(|e| e.pack() != activate.hash) {
-                engine.change_pack(program.clone());
+                engine.change_pack(program);
             }
         }
         let (Some(engine), Some(end)) = (self.engines.get_mut(number), self.ends.get_mut(number)) else {
@@ -155,38 +125,12 @@ impl Telling<'_> {
         *end += 1;
         self.told.entries += 1;
         for change in outcomes.changes {
-            if change.warning_id == self.id
-                && let Some(judge) = self.judges.get(engine.pack())
-            {
+            if change.warning_id == self.id {
+                let judge = self.judges.of(engine.pack())?;
                 self.told.changes.push((judge.responder.respond(&change), judge.pack.clone()));
             }
             self.told.ids.insert(change.warning_id);
         }
-        Ok(())
-    }
-
-    fn judge(&mut self, hash: &str) -> Result<(), RetellError> {
-        if self.judges.contains_key(hash) {
-            return Ok(());
-        }
-        let path = self.dir.join(format!("pack-{hash}.json"));
-        let wrong = |what: String| RetellError::WrongPack { hash: hash.to_owned(), path: path.clone(), what };
-        let text = std::fs::read_to_string(&path).map_err(|source| RetellError::NoPack {
-            hash: hash.to_owned(),
-            path: path.clone(),
-            source,
-        })?;
-        let body: Body = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
-        if body.hash() != hash {
-            return Err(wrong(format!("its hash is {}", body.hash())));
-        }
-        let pack = Pack::read(body).map_err(|findings| {
-            let first = findings.first().map_or("", |f| f.message.as_str());
-            wrong(format!("this build does not accept it: {first}"))
-        })?;
-        let program = Arc::new(Program::new(&pack)?);
-        let judge = Judge { responder: Responder::new(&pack), pack: Arc::new(pack), program };
-        self.judges.insert(hash.to_owned(), judge);
         Ok(())
     }
 }

@@ -1,17 +1,20 @@
 //! The embedded log: one sequence of entries for all partitions, in memory or in files.
 //!
-//! Files: `<dir>/00000001.seg` and on, each at most 64 MiB, records of {length u32, partition u32, xxh3 u64, bytes}.
-//! A commit is its entries followed by one commit record (partition [`COMMIT`]) that holds the source positions.
+//! Files: `<dir>/00000001.seg` and on, each about 64 MiB, records of {length u32, partition u32, xxh3 u64, bytes}.
+//! A commit is its entries followed by one commit record (partition [`COMMIT`]): source positions, and what intake saw
+//! that did not become rows. Commits are numbered from 1; a running hash over all records tells one log from another.
 //! Promise: after a crash the log holds whole commits only; what stands behind the last commit record is cut off.
+//! Damage that no crash leaves (inside commits that were synced) stops the start; nothing is guessed or thrown away.
 //! Not here: what entries mean, outputs.
 
-use super::LogError;
+use super::{DeadLetter, LogError};
+use crate::record::Millis;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// The partition number of commit records.
 const COMMIT: u32 = u32::MAX;
@@ -19,11 +22,73 @@ const COMMIT: u32 = u32::MAX;
 const SEGMENT_BYTES: u64 = 64 << 20;
 const HEAD: usize = 16;
 
-/// What a commit record says.
+/// Where a file that is read as an input stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilePlace {
+    /// Next byte to read; of a history (`clock: records`) the byte at which it ends.
+    pub at: u64,
+    /// So many first bytes were hashed to know the file again ...
+    pub head: u64,
+    /// ... to this xxh3.
+    pub sum: u64,
+    /// All of it has been read, and it was whole.
+    pub done: bool,
+    /// Its length when it was last looked at.
+    pub length: u64,
+    /// Its time of change, likewise.
+    pub modified: Millis,
+}
+
+/// What a commit record says. In a log's standing ([`Store::committed`]) positions, files, frames and round are those
+/// of all commits together.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Committed {
-    /// Next offset to read, per raw partition.
+    /// Next offset to read, per raw partition; those that moved.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub positions: BTreeMap<String, i64>,
+    /// Places in files by raw partition; those that moved. `None`: the file is gone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, Option<FilePlace>>,
+    /// Records in, by kind.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub seen: BTreeMap<String, u64>,
+    /// What did not become a row.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dead_letters: Vec<DeadLetter>,
+    /// Frames of a history that are in the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frames: Option<u64>,
+    /// The hour of log time that a history has begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<i64>,
+}
+
+impl Committed {
+    /// Takes up what a later commit says about where things stand.
+    fn follow(&mut self, later: &Committed) {
+        self.positions.extend(later.positions.iter().map(|(raw, at)| (raw.clone(), *at)));
+        for (raw, place) in &later.files {
+            match place {
+                Some(_) => drop(self.files.insert(raw.clone(), place.clone())),
+                None => drop(self.files.remove(raw)),
+            }
+        }
+        self.frames = later.frames.or(self.frames);
+        self.round = later.round.or(self.round);
+    }
+}
+
+/// A commit as it stands in the log.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    /// From 1.
+    pub number: u64,
+    /// Running hash over all records up to this one.
+    pub chain: u64,
+    /// Entries with their partition.
+    pub entries: Vec<(u32, Vec<u8>)>,
+    /// What its record says.
+    pub record: Committed,
 }
 
 /// Whether a commit must outlive a power cut.
@@ -58,6 +123,9 @@ pub struct Files {
     bytes: u64,
     durable: Durable,
     committed: Committed,
+    /// Commits in the log, and the running hash over its records.
+    commits: u64,
+    chain: u64,
 }
 
 fn failed(action: &'static str, path: &Path) -> impl Fn(std::io::Error) -> LogError {
@@ -92,20 +160,32 @@ impl Store {
     /// Opens the log of a folder, made if need be; what a crash left behind the last commit is cut off.
     ///
     /// # Errors
-    /// When a file cannot be read or written.
+    /// When a file cannot be read or written; [`LogError::Damaged`] when more is damaged than a crash can leave.
     pub fn open(dir: &Path, durable: Durable) -> Result<Store, LogError> {
         std::fs::create_dir_all(dir).map_err(failed("create", dir))?;
         let mut end = (1, 0);
-        let mut committed = Committed::default();
+        let (mut committed, mut commits, mut chain) = (Committed::default(), 0, 0);
         let all = segments(dir)?;
-        scan(dir, &all, |partition, bytes, place| {
-            if partition == COMMIT {
-                committed = serde_json::from_slice(bytes).unwrap_or_default();
-                end = place;
-            }
-        })?;
+        let mut reader = CommitReader::new(dir)?;
+        while let Some(commit) = reader.next()? {
+            committed.follow(&commit.record);
+            (commits, chain) = (commit.number, commit.chain);
+            end = reader.records.place();
+        }
         for later in all.iter().filter(|s| **s > end.0) {
             let path = segment_path(dir, *later);
+            let length = std::fs::metadata(&path).map_err(failed("read", &path))?.len();
+            // Each segment is synced before the next begins: a crash tears the last one only.
+            if durable == Durable::Yes && length > 0 && *later > reader.records.place().0 {
+                return Err(LogError::Damaged {
+                    place: segment_path(dir, reader.records.place().0).display().to_string(),
+                    what: format!(
+                        "damaged behind byte {}, and whole segments follow; put the file back from a copy, or move \
+                         the folder away to begin anew",
+                        reader.records.place().1
+                    ),
+                });
+            }
             std::fs::remove_file(&path).map_err(failed("remove", &path))?;
         }
         let path = segment_path(dir, end.0);
@@ -114,7 +194,8 @@ impl Store {
         file.set_len(end.1).map_err(failed("cut", &path))?;
         file.seek(SeekFrom::End(0)).map_err(failed("open", &path))?;
         let out = BufWriter::with_capacity(1 << 20, file);
-        Ok(Store::Files(Files { dir: dir.to_owned(), segment: end.0, out, bytes: end.1, durable, committed }))
+        let (dir, segment) = (dir.to_owned(), end.0);
+        Ok(Store::Files(Files { dir, segment, out, bytes: end.1, durable, committed, commits, chain }))
     }
 
     /// Appends a commit.
@@ -125,19 +206,28 @@ impl Store {
         match self {
             Store::Memory { entries: all, committed: last } => {
                 all.extend_from_slice(entries);
-                *last = committed;
+                last.follow(&committed);
                 Ok(())
             }
-            Store::Files(files) => files.commit(entries, committed),
+            Store::Files(files) => files.commit(entries, &committed),
         }
     }
 
-    /// What the last commit said.
+    /// Where the log stands after its last commit.
     #[must_use]
     pub fn committed(&self) -> &Committed {
         match self {
             Store::Memory { committed, .. } => committed,
             Store::Files(files) => &files.committed,
+        }
+    }
+
+    /// Commits in the log and the running hash over them; none are counted in memory.
+    #[must_use]
+    pub fn end(&self) -> (u64, u64) {
+        match self {
+            Store::Memory { .. } => (0, 0),
+            Store::Files(files) => (files.commits, files.chain),
         }
     }
 
@@ -151,14 +241,7 @@ impl Store {
                 entries.iter().for_each(|(partition, bytes)| each(*partition, bytes));
                 Ok(())
             }
-            Store::Files(files) => {
-                let all = segments(&files.dir)?;
-                scan(&files.dir, &all, |partition, bytes, _| {
-                    if partition != COMMIT {
-                        each(partition, bytes);
-                    }
-                })
-            }
+            Store::Files(files) => read_log(&files.dir, each),
         }
     }
 
@@ -175,18 +258,19 @@ impl Store {
 }
 
 impl Files {
-    fn commit(&mut self, entries: &[(u32, Vec<u8>)], committed: Committed) -> Result<(), LogError> {
+    fn commit(&mut self, entries: &[(u32, Vec<u8>)], record: &Committed) -> Result<(), LogError> {
         let path = segment_path(&self.dir, self.segment);
         for (partition, bytes) in entries {
             self.write(*partition, bytes).map_err(failed("write", &path))?;
         }
-        let record = serde_json::to_vec(&committed).unwrap_or_default();
-        self.write(COMMIT, &record).map_err(failed("write", &path))?;
+        let text = serde_json::to_vec(record).expect("a commit record holds texts and numbers");
+        self.write(COMMIT, &text).map_err(failed("write", &path))?;
         self.out.flush().map_err(failed("write", &path))?;
         if self.durable == Durable::Yes {
             self.out.get_ref().sync_data().map_err(failed("sync", &path))?;
         }
-        self.committed = committed;
+        self.committed.follow(record);
+        self.commits += 1;
         if self.bytes > SEGMENT_BYTES {
             self.sync()?;
             self.segment += 1;
@@ -201,9 +285,11 @@ impl Files {
     fn write(&mut self, partition: u32, bytes: &[u8]) -> std::io::Result<()> {
         let length = u32::try_from(bytes.len())
             .map_err(|_| std::io::Error::new(std::io::ErrorKind::InvalidInput, "an entry above 4 GiB"))?;
+        let sum = xxh3_64(bytes);
         self.out.write_all(&length.to_le_bytes())?;
         self.out.write_all(&partition.to_le_bytes())?;
-        self.out.write_all(&xxh3_64(bytes).to_le_bytes())?;
+        self.out.write_all(&sum.to_le_bytes())?;
+        self.chain = link(self.chain, sum);
         self.out.write_all(bytes)?;
         self.bytes += (HEAD + bytes.len()) as u64;
         Ok(())
@@ -217,54 +303,140 @@ impl Files {
     }
 }
 
+fn link(chain: u64, sum: u64) -> u64 {
+    xxh3_64_with_seed(&sum.to_le_bytes(), chain)
+}
+
 /// Gives every committed entry of a folder with its partition, in order, and changes nothing: a run may still write it.
 ///
 /// # Errors
 /// When a file cannot be read.
 pub fn read_log(dir: &Path, mut each: impl FnMut(u32, &[u8])) -> Result<(), LogError> {
-    let all = segments(dir)?;
-    let mut end = (0, 0);
-    scan(dir, &all, |partition, _, place| {
-        if partition == COMMIT {
-            end = place;
-        }
-    })?;
-    scan(dir, &all, |partition, bytes, place| {
-        if partition != COMMIT && place <= end {
-            each(partition, bytes);
-        }
-    })
-}
-
-/// Gives every whole record with the place behind it; stops at the first that is cut or damaged.
-fn scan(dir: &Path, all: &[u32], mut each: impl FnMut(u32, &[u8], (u32, u64))) -> Result<(), LogError> {
-    for segment in all {
-        let path = segment_path(dir, *segment);
-        let file = File::open(&path).map_err(failed("open", &path))?;
-        let length = file.metadata().map_err(failed("read", &path))?.len();
-        let mut input = BufReader::with_capacity(1 << 20, file);
-        let mut at = 0_u64;
-        let mut bytes = Vec::new();
-        while at < length {
-            let mut head = [0; HEAD];
-            if input.read_exact(&mut head).is_err() {
-                return Ok(());
-            }
-            let field = |from: usize| u32::from_le_bytes([head[from], head[from + 1], head[from + 2], head[from + 3]]);
-            let (size, partition) = (u64::from(field(0)), field(4));
-            let sum = u64::from(field(8)) | u64::from(field(12)) << 32;
-            if at + HEAD as u64 + size > length {
-                return Ok(());
-            }
-            bytes.resize(usize::try_from(size).unwrap_or(0), 0);
-            if input.read_exact(&mut bytes).is_err() || xxh3_64(&bytes) != sum {
-                return Ok(());
-            }
-            at += HEAD as u64 + size;
-            each(partition, &bytes, (*segment, at));
-        }
+    let mut reader = CommitReader::new(dir)?;
+    while let Some(commit) = reader.next()? {
+        commit.entries.iter().for_each(|(partition, bytes)| each(*partition, bytes));
     }
     Ok(())
+}
+
+/// The running hash at some commits of a folder, those that it has: a snapshot belongs to a log whose hash it knows.
+///
+/// # Errors
+/// When a file cannot be read.
+pub(super) fn chains(dir: &Path, numbers: &BTreeSet<u64>) -> Result<BTreeMap<u64, u64>, LogError> {
+    let mut found = BTreeMap::new();
+    let mut reader = CommitReader::new(dir)?;
+    while found.len() < numbers.len()
+        && let Some(commit) = reader.next()?
+    {
+        if numbers.contains(&commit.number) {
+            found.insert(commit.number, commit.chain);
+        }
+    }
+    Ok(found)
+}
+
+/// Reads the commits of a folder in order, to the last whole one, and changes nothing.
+#[derive(Debug)]
+pub struct CommitReader {
+    records: Records,
+    number: u64,
+    chain: u64,
+}
+
+impl CommitReader {
+    /// A reader at the beginning.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn new(dir: &Path) -> Result<CommitReader, LogError> {
+        let mut left = segments(dir)?;
+        left.reverse();
+        let records = Records { dir: dir.to_owned(), left, open: None, segment: 1, at: 0, length: 0 };
+        Ok(CommitReader { records, number: 0, chain: 0 })
+    }
+
+    /// The next commit; `None` behind the last whole one.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or a commit record is of a form that this build does not know.
+    pub fn next(&mut self) -> Result<Option<Commit>, LogError> {
+        let mut entries = Vec::new();
+        let mut chain = self.chain;
+        while let Some((partition, sum, bytes)) = self.records.next()? {
+            chain = link(chain, sum);
+            if partition != COMMIT {
+                entries.push((partition, bytes));
+                continue;
+            }
+            let record = serde_json::from_slice(&bytes).map_err(|e| LogError::Damaged {
+                place: segment_path(&self.records.dir, self.records.segment).display().to_string(),
+                what: format!("a commit record before byte {} does not read: {e}", self.records.at),
+            })?;
+            self.number += 1;
+            self.chain = chain;
+            return Ok(Some(Commit { number: self.number, chain, entries, record }));
+        }
+        Ok(None)
+    }
+}
+
+/// Whole records with their checksum; ends at the first that is cut or damaged.
+#[derive(Debug)]
+struct Records {
+    dir: PathBuf,
+    /// Segments still to read, the next one last.
+    left: Vec<u32>,
+    open: Option<BufReader<File>>,
+    segment: u32,
+    at: u64,
+    length: u64,
+}
+
+impl Records {
+    /// Segment and byte behind the last whole record.
+    fn place(&self) -> (u32, u64) {
+        (self.segment, self.at)
+    }
+
+    fn next(&mut self) -> Result<Option<(u32, u64, Vec<u8>)>, LogError> {
+        while self.at >= self.length {
+            let Some(segment) = self.left.pop() else { return Ok(None) };
+            let path = segment_path(&self.dir, segment);
+            let file = File::open(&path).map_err(failed("open", &path))?;
+            let length = file.metadata().map_err(failed("read", &path))?.len();
+            if length == 0 {
+                continue;
+            }
+            (self.segment, self.at, self.length) = (segment, 0, length);
+            self.open = Some(BufReader::with_capacity(1 << 20, file));
+        }
+        let Some(input) = &mut self.open else { return Ok(None) };
+        let mut head = [0; HEAD];
+        if input.read_exact(&mut head).is_err() {
+            return Ok(self.damaged());
+        }
+        let field = |from: usize| u32::from_le_bytes([head[from], head[from + 1], head[from + 2], head[from + 3]]);
+        let (size, partition) = (u64::from(field(0)), field(4));
+        let sum = u64::from(field(8)) | u64::from(field(12)) << 32;
+        if self.at + HEAD as u64 + size > self.length {
+            return Ok(self.damaged());
+        }
+        let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
+        if input.read_exact(&mut bytes).is_err() || xxh3_64(&bytes) != sum {
+            return Ok(self.damaged());
+        }
+        self.at += HEAD as u64 + size;
+        Ok(Some((partition, sum, bytes)))
+    }
+
+    /// Nothing behind this place is read.
+    fn damaged<T>(&mut self) -> Option<T> {
+        self.left.clear();
+        self.open = None;
+        self.length = self.at;
+        None
+    }
 }
 
 #[cfg(test)]
@@ -278,7 +450,7 @@ mod tests {
     }
 
     fn at(n: i64) -> Committed {
-        Committed { positions: [("iot/0".to_owned(), n)].into() }
+        Committed { positions: [("iot/0".to_owned(), n)].into(), ..Committed::default() }
     }
 
     #[test]
@@ -338,5 +510,39 @@ mod tests {
         std::fs::write(&path, &bytes).unwrap();
         let store = Store::open(dir.path(), Durable::AtEnd).unwrap();
         assert_eq!(all(&store), [(0, b"first".to_vec())]);
+    }
+
+    #[test]
+    fn damage_in_front_of_whole_segments_stops_the_start_and_throws_nothing_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(dir.path(), Durable::Yes).unwrap();
+        store.commit(&[(0, b"first".to_vec())], at(1)).unwrap();
+        drop(store);
+        let path = segment_path(dir.path(), 1);
+        std::fs::copy(&path, segment_path(dir.path(), 2)).unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[HEAD] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        let said = Store::open(dir.path(), Durable::Yes).unwrap_err().to_string();
+        assert!(said.contains("00000001.seg") && said.contains("whole segments follow"), "{said}");
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
+        assert!(segment_path(dir.path(), 2).exists());
+    }
+
+    #[test]
+    fn a_commit_is_known_by_its_number_and_the_hash_of_all_before_it() {
+        let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for (dir, first) in [(&a, b"one"), (&b, b"two")] {
+            let mut store = Store::open(dir.path(), Durable::Yes).unwrap();
+            store.commit(&[(0, first.to_vec())], at(1)).unwrap();
+            store.commit(&[(0, b"same".to_vec())], at(2)).unwrap();
+            let (number, chain) = store.end();
+            assert_eq!(number, 2);
+            drop(store);
+            assert_eq!(Store::open(dir.path(), Durable::Yes).unwrap().end(), (2, chain));
+            assert_eq!(chains(dir.path(), &[2, 9].into()).unwrap(), [(2, chain)].into());
+        }
+        let of = |dir: &tempfile::TempDir| chains(dir.path(), &[1, 2].into()).unwrap();
+        assert_ne!(of(&a)[&2], of(&b)[&2]);
     }
 }

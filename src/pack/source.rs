@@ -17,6 +17,10 @@ pub struct Source {
     /// 主题: Kafka topic the feed arrives in; `raw.<name>` when absent.
     #[serde(default)]
     pub topic: Option<String>,
+    /// 文件: file that grows, or folder that files are dropped into, of a `run` without Kafka; relative to the folder of
+    /// the settings file, whose `inputs:` come first.
+    #[serde(default)]
+    pub file: Option<String>,
     /// 格式
     #[serde(default)]
     pub format: Format,

@@ -6,5 +6,6 @@ mod broker;
 mod cli;
 mod console;
 mod demo;
+mod embedded;
 mod examples;
 mod rules;

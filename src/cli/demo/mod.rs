@@ -6,12 +6,12 @@
 //! Here: the wiring. Not here: the engine and its log, which know nothing of a demo.
 
 mod city;
-mod gauges;
 mod inlet;
 mod pack;
 mod terminal;
 
 use super::CliError;
+use super::gauges::Gauges;
 use super::replay::{print_summary, write_body};
 use crate::clock::{Stopwatch, now_ms};
 use crate::console::{self, Console, Limits, Readiness, Ready, Running, Standing};
@@ -25,7 +25,6 @@ use crate::record::{Millis, time};
 use crate::response::PackRef;
 use city::{City, Record, START};
 use clap::Args;
-use gauges::Gauges;
 use inlet::Inlet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -207,7 +206,7 @@ impl Demo {
     /// One commit: messages behind a stamp.
     fn step(&mut self, records: &[Record], mark: Millis, wall: Millis) -> Result<(), CliError> {
         let taken = self.inlet.take(records, wall, &self.metrics)?;
-        self.gauges.taken(&taken);
+        self.gauges.taken(&taken.seen, &taken.dead_letters);
         self.files.intake(&taken.seen, &taken.dead_letters).map_err(CliError::stage)?;
         let stamp = Stamp { wall, marks: [(MARK.to_owned(), mark)].into(), blind: Vec::new() };
         let watch = Stopwatch::start();
@@ -265,21 +264,10 @@ impl Demo {
         self.terminal.clear();
         let summary = self.files.finish(&self.run, self.watch.seconds()).map_err(CliError::stage)?;
         summary.check().map_err(CliError::stage)?;
-        print_summary(summary, out);
+        print_summary(&summary, out);
         self.terminal.plan(&self.city.incidents(), at);
         println!("  城市时间 city time {}", time::rfc3339(at));
         Ok(())
-    }
-}
-
-/// The word of a change, as the documents have it.
-const fn word(kind: ChangeKind) -> &'static str {
-    match kind {
-        ChangeKind::Raised => "raised",
-        ChangeKind::Upgraded => "upgraded",
-        ChangeKind::Cleared => "cleared",
-        ChangeKind::Returned => "returned",
-        ChangeKind::Expired => "expired",
     }
 }
 

@@ -25,7 +25,7 @@ mod publish;
 mod reader;
 mod recover;
 mod retell;
-mod snapshots;
+pub(super) mod snapshots;
 mod standing;
 mod topics;
 mod transaction;

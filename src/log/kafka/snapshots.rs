@@ -14,25 +14,25 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// What stands before the state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Head {
+pub(in crate::log) struct Head {
     /// Next position to apply.
-    pub(super) next: u64,
+    pub(in crate::log) next: u64,
     /// Outcomes so far, and the running hash over them.
-    pub(super) outcomes: u64,
-    pub(super) hash: u64,
+    pub(in crate::log) outcomes: u64,
+    pub(in crate::log) hash: u64,
     /// Publish version and hash of the pack in force.
-    pub(super) version: u64,
-    pub(super) pack: String,
-    pub(super) clock: Clock,
+    pub(in crate::log) version: u64,
+    pub(in crate::log) pack: String,
+    pub(in crate::log) clock: Clock,
     /// Wall time at which it was written.
-    pub(super) at: Millis,
+    pub(in crate::log) at: Millis,
     /// xxh3 of the state.
-    pub(super) sum: u64,
+    pub(in crate::log) sum: u64,
 }
 
 /// The folder of one log partition.
 #[derive(Clone, Debug)]
-pub(super) struct Snapshots {
+pub(in crate::log) struct Snapshots {
     dir: PathBuf,
     slot: String,
 }
@@ -41,12 +41,12 @@ pub(super) struct Snapshots {
 const KEPT: usize = 3;
 
 impl Snapshots {
-    pub(super) fn new(store: &Path, partition: u32, slot: &str) -> Snapshots {
+    pub(in crate::log) fn new(store: &Path, partition: u32, slot: &str) -> Snapshots {
         Snapshots { dir: store.join(partition.to_string()), slot: slot.to_owned() }
     }
 
     /// Writes a snapshot, reads it back, and removes all but the newest three.
-    pub(super) fn write(&self, head: &Head, state: &[u8]) -> Result<(), LogError> {
+    pub(in crate::log) fn write(&self, head: &Head, state: &[u8]) -> Result<(), LogError> {
         let failed = |action, path: &Path| {
             let path = path.to_owned();
             move |source: io::Error| LogError::File { action, path, source }
@@ -94,7 +94,7 @@ impl Snapshots {
     }
 
     /// Snapshots at or below `next`, the newest first, those that can be read.
-    pub(super) fn below(&self, next: u64) -> Result<Vec<(Head, Vec<u8>)>, LogError> {
+    pub(in crate::log) fn below(&self, next: u64) -> Result<Vec<(Head, Vec<u8>)>, LogError> {
         let all = self.all().map_err(|source| LogError::File { action: "read", path: self.dir.clone(), source })?;
         let mut found = Vec::new();
         for (_, path) in all.into_iter().rev().filter(|(at, _)| *at <= next) {

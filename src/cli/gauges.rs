@@ -3,15 +3,14 @@
 //! In: what came in, what each commit brought, the engines' own counts. Out: counters that add up on every scrape:
 //! `forewarn_records_in_total` is at least the sum of `forewarn_records_total`, and equal to it between steps.
 
-use super::inlet::Taken;
 use crate::engine::{ChangeKind, Fates};
-use crate::log::{Embedded, Step};
+use crate::log::{DeadLetter, Embedded, Step};
 use crate::metrics::{Fate, Mark, Metrics};
 use crate::record::{Kind, Level, Millis};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub(super) struct Gauges {
+pub(crate) struct Gauges {
     metrics: Arc<Metrics>,
     fates: BTreeMap<String, Fates>,
     usage: BTreeMap<Arc<str>, (u64, u64)>,
@@ -20,16 +19,16 @@ pub(super) struct Gauges {
 }
 
 impl Gauges {
-    pub(super) fn new(metrics: Arc<Metrics>) -> Gauges {
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Gauges {
         Gauges { metrics, fates: BTreeMap::new(), usage: BTreeMap::new(), open: BTreeMap::new() }
     }
 
     /// Records came in.
-    pub(super) fn taken(&self, taken: &Taken) {
-        for (kind, n) in &taken.seen {
+    pub(crate) fn taken(&self, seen: &BTreeMap<String, u64>, dead_letters: &[DeadLetter]) {
+        for (kind, n) in seen {
             self.metrics.records_in(kind, *n);
         }
-        for letter in &taken.dead_letters {
+        for letter in dead_letters {
             let fate = if letter.reason == "future" { Fate::Quarantined } else { Fate::DeadLettered };
             self.metrics.records(&letter.kind, fate, 1);
             self.metrics.dead_letters(&letter.source, &letter.reason, 1);
@@ -37,7 +36,7 @@ impl Gauges {
     }
 
     /// A commit was made.
-    pub(super) fn committed(&mut self, run: &Embedded, step: &Step) {
+    pub(crate) fn committed(&mut self, run: &Embedded, step: &Step) {
         for (kind, now) in run.fates() {
             let was = self.fates.entry(kind.clone()).or_default();
             let m = &self.metrics;
@@ -69,7 +68,7 @@ impl Gauges {
         }
         let mut moved = false;
         for warning in step.warnings.iter().filter(|w| !w.shadow) {
-            let kind = super::word(warning.kind);
+            let kind = word(warning.kind);
             self.metrics.warning_change(&warning.industry.id, warning.level, kind);
             if warning.kind == ChangeKind::Expired {
                 self.open.remove(&warning.id);
@@ -79,16 +78,33 @@ impl Gauges {
             moved = true;
         }
         if moved {
-            let mut counts: BTreeMap<(String, Level), u64> = BTreeMap::new();
-            for key in self.open.values() {
-                *counts.entry(key.clone()).or_default() += 1;
-            }
-            self.metrics.warnings_open(&counts);
+            self.count_open();
         }
     }
 
+    /// A change that an earlier run of the process wrote; [`Gauges::count_open`] when there are no more.
+    pub(crate) fn known(&mut self, document: &serde_json::Value) {
+        let text = |pointer: &str| document.pointer(pointer).and_then(serde_json::Value::as_str);
+        let (Some(id), Some(kind)) = (text("/id"), text("/kind")) else { return };
+        let level = document.get("level").and_then(|l| serde_json::from_value::<Level>(l.clone()).ok());
+        match (text("/departments/lead/id"), level) {
+            (Some(lead), Some(level)) if kind != word(ChangeKind::Expired) => {
+                self.open.insert(id.to_owned(), (lead.to_owned(), level));
+            }
+            _ => drop(self.open.remove(id)),
+        }
+    }
+
+    pub(crate) fn count_open(&self) {
+        let mut counts: BTreeMap<(String, Level), u64> = BTreeMap::new();
+        for key in self.open.values() {
+            *counts.entry(key.clone()).or_default() += 1;
+        }
+        self.metrics.warnings_open(&counts);
+    }
+
     /// Log time, lag and the use of each rule; a few times a second is enough.
-    pub(super) fn standing(&mut self, run: &Embedded, lag_seconds: f64) {
+    pub(crate) fn standing(&mut self, run: &Embedded, lag_seconds: f64) {
         self.metrics.log_time_lag(lag_seconds);
         let mut usage: BTreeMap<Arc<str>, (u64, u64, usize)> = BTreeMap::new();
         for (partition, engine) in run.engines().iter().enumerate() {
@@ -113,7 +129,18 @@ impl Gauges {
     }
 
     /// Warnings open now.
-    pub(super) fn open(&self) -> usize {
+    pub(crate) fn open(&self) -> usize {
         self.open.len()
+    }
+}
+
+/// The word of a change, as the documents have it.
+const fn word(kind: ChangeKind) -> &'static str {
+    match kind {
+        ChangeKind::Raised => "raised",
+        ChangeKind::Upgraded => "upgraded",
+        ChangeKind::Cleared => "cleared",
+        ChangeKind::Returned => "returned",
+        ChangeKind::Expired => "expired",
     }
 }

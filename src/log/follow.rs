@@ -1,0 +1,468 @@
+//! Follows files as they grow, and folders into which files are dropped: the inputs of an embedded run.
+//!
+//! In: a source and a path. Out: rows of whole lines with their places, dead letters, and whether everything that was
+//! there has been read. Promise: every line is read once, in order, across restarts, when the file only grows or is
+//! rotated (renamed away and begun anew) under the same folder; of a folder each file is read once it is whole. A file
+//! is known again by its first bytes, not by its name alone. A line without its line break waits for it.
+//! Not here: what moves log time (`local`), files that are read as history (`input`).
+
+use super::input::{FileInput, InputError, gather};
+use super::merge::{MergeInput, Piece};
+use super::store::FilePlace;
+use super::{Committed, DeadLetter};
+use crate::intake::{Mapper, Message, Options};
+use crate::pack::{Format, Pack};
+use crate::record::{Kind, Millis};
+use arrow::record_batch::RecordBatch;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Bytes read at once.
+const PIECE: u64 = 1 << 20;
+/// A line above this is a fault of the file: reading goes on behind it at its line break, so it must end somewhere.
+const LINE_MAX: u64 = 1 << 28;
+/// A file is known again by so many first bytes.
+const KNOWN: u64 = 1_024;
+/// A dropped file is whole when it has not changed for this long, ms: a copy writes more often.
+const SETTLED: Millis = 2_000;
+/// A folder is listed this often, ms.
+const LISTED: Millis = 500;
+
+/// What one look at an input gave.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    pub(super) rows: Vec<(Arc<str>, RecordBatch)>,
+    pub(super) record: Committed,
+    pub(super) bytes: u64,
+    /// Everything that was there when the look began is read, this look's rows included.
+    pub(super) at_end: bool,
+}
+
+impl Look {
+    pub(super) fn take(&mut self, piece: Piece) {
+        self.rows.extend(piece.batches.into_iter().filter(|(_, rows)| rows.num_rows() > 0));
+        self.record.dead_letters.extend(piece.dead_letters);
+        for (kind, n) in piece.seen {
+            *self.record.seen.entry(kind).or_default() += n;
+        }
+    }
+
+    /// Puts what another look gave behind this one.
+    pub(super) fn extend(&mut self, later: Look) {
+        self.rows.extend(later.rows);
+        self.record.files.extend(later.record.files);
+        self.record.dead_letters.extend(later.record.dead_letters);
+        for (kind, n) in later.record.seen {
+            *self.record.seen.entry(kind).or_default() += n;
+        }
+    }
+
+    /// Nothing has to be committed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+            && self.record.files.is_empty()
+            && self.record.seen.is_empty()
+            && self.record.dead_letters.is_empty()
+    }
+}
+
+/// An input of an embedded run.
+pub(super) struct Follow {
+    /// Name of the source.
+    pub(super) source: String,
+    pub(super) kind: Kind,
+    /// The raw partition whose mark this input moves.
+    pub(super) mark: String,
+    what: What,
+}
+
+enum What {
+    File(Box<Growing>),
+    Folder(Folder),
+}
+
+impl Follow {
+    /// - `path`: a folder when it is one, or its name ends with a slash; else a file, which may come later
+    /// - `places`: where the log says that files stand
+    ///
+    /// # Errors
+    /// When the source cannot be used, or not with such a file.
+    pub(super) fn new(
+        pack: &Arc<Pack>,
+        source: &str,
+        path: &Path,
+        places: &BTreeMap<String, Option<FilePlace>>,
+        options: &Options,
+    ) -> Result<Follow, InputError> {
+        let map = |source| InputError::Map { path: path.to_owned(), source };
+        let mapper = Mapper::new(pack, source, options).map_err(map)?;
+        let (kind, format) = pack.sources.get(source).map_or((Kind::Iot, Format::Json), |s| (s.kind, s.format));
+        let mark = format!("{source}/0");
+        let folder = path.is_dir() || path.as_os_str().to_string_lossy().ends_with('/');
+        let what = if folder {
+            let own = format!("{source}/");
+            let known = places.iter().filter_map(|(raw, place)| {
+                let name = raw.strip_prefix(&own)?;
+                Some((name.to_owned(), place.clone()?))
+            });
+            What::Folder(Folder {
+                pack: pack.clone(),
+                source: source.to_owned(),
+                options: options.clone(),
+                path: path.to_owned(),
+                places: known.collect(),
+                looked: BTreeMap::new(),
+                open: None,
+                listed: Millis::MIN,
+            })
+        } else {
+            if path.extension().is_some_and(|e| e == "gz") {
+                return Err(InputError::Packed { path: path.to_owned() });
+            }
+            let known = places.get(&mark).cloned().flatten();
+            What::File(Box::new(Growing {
+                raw: mark.as_str().into(),
+                origin: path.display().to_string(),
+                path: path.to_owned(),
+                csv: format == Format::Csv,
+                mappers: [(kind, mapper)].into(),
+                file: None,
+                header: false,
+                piece: PIECE,
+                place: known.unwrap_or_default(),
+            }))
+        };
+        Ok(Follow { source: source.to_owned(), kind, mark, what })
+    }
+
+    /// Reads what is there, a piece at the most.
+    ///
+    /// - `wall`: the wall time; what was written before it is in the file
+    ///
+    /// # Errors
+    /// When it cannot be read now; a later look may succeed.
+    pub(super) fn look(&mut self, wall: Millis) -> Result<Look, InputError> {
+        match &mut self.what {
+            What::File(file) => file.look(wall),
+            What::Folder(folder) => folder.look(wall),
+        }
+    }
+}
+
+/// A file that grows.
+struct Growing {
+    path: PathBuf,
+    raw: Arc<str>,
+    origin: String,
+    csv: bool,
+    mappers: BTreeMap<Kind, Mapper>,
+    file: Option<File>,
+    /// The CSV header of the open file is known.
+    header: bool,
+    /// Bytes to read at once: more while a line is longer.
+    piece: u64,
+    place: FilePlace,
+}
+
+impl Growing {
+    fn look(&mut self, wall: Millis) -> Result<Look, InputError> {
+        let path = self.path.clone();
+        let failed = |source| InputError::Read { path: path.clone(), source };
+        let before = self.place.clone();
+        let mut look = Look::default();
+        if self.file.is_none() {
+            self.open().map_err(failed)?;
+        }
+        let Some(file) = self.file.take() else { return Ok(look) };
+        // Asked before the length: a file that was renamed away gets no more lines than it then has.
+        let moved = self.moved(&file).map_err(failed)?;
+        let length = file.metadata().map_err(failed)?.len();
+        if length < self.place.at || (length != self.place.length && !self.is_known(&file).map_err(failed)?) {
+            tracing::warn!(file = self.origin, "the file was written anew; it is read from its beginning");
+            self.begin();
+        }
+        self.place.length = length;
+        if self.csv && !self.header && !self.learn(&file, length, moved)? {
+            look.at_end = !moved;
+            return self.seen_off(file, moved && length == 0, before, look);
+        }
+        let want = (length - self.place.at.min(length)).min(self.piece);
+        let bytes = read_at(&file, self.place.at, want).map_err(failed)?;
+        let all = self.place.at + want == length;
+        let offset = i64::try_from(self.place.at).unwrap_or(i64::MAX);
+        let message = Message { raw: &self.raw, origin: &self.origin, offset, payload: Some(&bytes) };
+        let last = moved && all;
+        let mut used = 0;
+        for mapper in self.mappers.values_mut() {
+            used = if self.csv {
+                mapper.push_csv_rows(&message, last, wall)
+            } else {
+                mapper.push_lines(&message, last, wall)
+            };
+        }
+        self.piece = if used == 0 && !all { (self.piece * 2).min(LINE_MAX) } else { PIECE };
+        self.place.at += used as u64;
+        look.bytes = used as u64;
+        look.at_end = all && !moved;
+        let mut piece = Piece::default();
+        gather(&mut self.mappers, &mut piece);
+        look.take(piece);
+        self.know(&file).map_err(failed)?;
+        self.seen_off(file, last, before, look)
+    }
+
+    /// Ends a look: the file stays open, or a file that was renamed away is left at its end.
+    fn seen_off(&mut self, file: File, over: bool, before: FilePlace, mut look: Look) -> Result<Look, InputError> {
+        if over {
+            self.begin();
+        } else {
+            self.file = Some(file);
+        }
+        if self.place.at != before.at || self.place.sum != before.sum {
+            look.record.files.insert(self.raw.to_string(), Some(self.place.clone()));
+        }
+        Ok(look)
+    }
+
+    /// A new file, from its beginning.
+    fn begin(&mut self) {
+        self.place = FilePlace::default();
+        self.header = false;
+        self.piece = PIECE;
+    }
+
+    /// Opens the file; the one that was read before when it was renamed away meanwhile.
+    fn open(&mut self) -> io::Result<()> {
+        let file = File::open(&self.path)?;
+        self.header = false;
+        if self.place.at == 0 || (file.metadata()?.len() >= self.place.at && self.is_known(&file)?) {
+            self.file = Some(file);
+            return Ok(());
+        }
+        let folder = self.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut others: Vec<PathBuf> = Vec::new();
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() && entry.path() != self.path {
+                others.push(entry.path());
+            }
+        }
+        others.sort();
+        for other in others {
+            // A neighbour that cannot be opened is not ours to complain about.
+            let Ok(old) = File::open(&other) else { continue };
+            if old.metadata()?.len() >= self.place.at && self.is_known(&old)? {
+                tracing::info!(file = self.origin, rest = %other.display(), "read on in the file that was renamed");
+                self.file = Some(old);
+                return Ok(());
+            }
+        }
+        tracing::warn!(file = self.origin, "another file stands here now; it is read from its beginning");
+        self.begin();
+        self.file = Some(file);
+        Ok(())
+    }
+
+    /// Another file stands under the name now.
+    fn moved(&self, file: &File) -> io::Result<bool> {
+        match std::fs::metadata(&self.path) {
+            Ok(now) => {
+                let was = file.metadata()?;
+                Ok((now.dev(), now.ino()) != (was.dev(), was.ino()))
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn is_known(&self, file: &File) -> io::Result<bool> {
+        Ok(self.place.head == 0 || xxh3_64(&read_at(file, 0, self.place.head)?) == self.place.sum)
+    }
+
+    /// Learns the first bytes of the file as far as they were read.
+    fn know(&mut self, file: &File) -> io::Result<()> {
+        let head = self.place.at.min(KNOWN);
+        if head > self.place.head {
+            self.place.sum = xxh3_64(&read_at(file, 0, head)?);
+            self.place.head = head;
+        }
+        Ok(())
+    }
+
+    /// Learns the header of a CSV file; false while its line is not whole.
+    fn learn(&mut self, file: &File, length: u64, last: bool) -> Result<bool, InputError> {
+        let first = read_at(file, 0, length.min(PIECE));
+        let first = first.map_err(|source| InputError::Read { path: self.path.clone(), source })?;
+        let end = match first.iter().position(|b| *b == b'\n') {
+            Some(n) => n + 1,
+            None if last && !first.is_empty() => first.len(),
+            None => return Ok(false),
+        };
+        for mapper in self.mappers.values_mut() {
+            mapper
+                .push_csv_header(&self.origin, first.get(..end).unwrap_or_default())
+                .map_err(|source| InputError::Map { path: self.path.clone(), source })?;
+        }
+        self.header = true;
+        self.place.at = self.place.at.max(end as u64);
+        Ok(true)
+    }
+}
+
+/// Bytes of a file from a place on; fewer where it ends.
+fn read_at(file: &File, at: u64, want: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(want).map_err(io::Error::other)?];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read_at(bytes.get_mut(filled..).unwrap_or_default(), at + filled as u64) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
+}
+
+/// A folder into which files are dropped.
+struct Folder {
+    pack: Arc<Pack>,
+    source: String,
+    options: Options,
+    path: PathBuf,
+    /// By name.
+    places: BTreeMap<String, FilePlace>,
+    /// Length and time of change, and since when they are so.
+    looked: BTreeMap<String, (u64, Millis, Millis)>,
+    open: Option<(String, FileInput)>,
+    listed: Millis,
+}
+
+impl Folder {
+    fn raw(&self, name: &str) -> String {
+        format!("{}/{name}", self.source)
+    }
+
+    fn look(&mut self, wall: Millis) -> Result<Look, InputError> {
+        let mut look = Look::default();
+        if self.open.is_none() {
+            if wall - self.listed < LISTED {
+                return Ok(look);
+            }
+            match self.list(wall, &mut look)? {
+                Some(name) => self.begin(name, &mut look),
+                None => {
+                    self.listed = wall;
+                    look.at_end = true;
+                }
+            }
+        }
+        let Some((name, mut input)) = self.open.take() else { return Ok(look) };
+        input.set_wall(wall);
+        let was = self.places.get(&name).map_or(0, |p| p.at);
+        let place = self.places.entry(name.clone()).or_default();
+        match input.next() {
+            Ok(Some(mut piece)) => {
+                place.at = u64::try_from(piece.position.1).unwrap_or(0);
+                look.bytes = place.at.saturating_sub(was);
+                piece.seen.retain(|_, n| *n > 0);
+                look.take(piece);
+                look.record.files.insert(format!("{}/{name}", self.source), Some(place.clone()));
+                self.open = Some((name, input));
+            }
+            Ok(None) => {
+                place.done = true;
+                look.record.files.insert(format!("{}/{name}", self.source), Some(place.clone()));
+            }
+            Err(error) => self.refuse(&name, &error, &mut look),
+        }
+        Ok(look)
+    }
+
+    /// The first file that is whole and not read; files that are gone are forgotten.
+    fn list(&mut self, wall: Millis, look: &mut Look) -> Result<Option<String>, InputError> {
+        let failed = |source| InputError::Read { path: self.path.clone(), source };
+        let mut found: BTreeMap<String, (u64, Millis)> = BTreeMap::new();
+        for entry in std::fs::read_dir(&self.path).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let unfinished = name.starts_with('.') || name.ends_with(".tmp") || name.ends_with(".part");
+            // Gone since it was listed: the next look knows.
+            let Ok(about) = std::fs::metadata(entry.path()) else { continue };
+            if about.is_file() && !unfinished {
+                let modified = about.mtime() * 1_000 + about.mtime_nsec() / 1_000_000;
+                found.insert(name, (about.len(), modified));
+            }
+        }
+        let gone: Vec<String> = self.places.keys().filter(|name| !found.contains_key(*name)).cloned().collect();
+        for name in gone {
+            look.record.files.insert(self.raw(&name), None);
+            self.places.remove(&name);
+        }
+        self.looked.retain(|name, _| found.contains_key(name));
+        let mut next = None;
+        for (name, (length, modified)) in found {
+            let known = self.places.get(&name);
+            if known.is_some_and(|p| p.done && (p.length, p.modified) == (length, modified)) {
+                continue;
+            }
+            let since = match self.looked.get(&name) {
+                Some((l, m, since)) if (*l, *m) == (length, modified) => *since,
+                _ => wall,
+            };
+            self.looked.insert(name.clone(), (length, modified, since));
+            let whole = modified <= wall - SETTLED || since <= wall - SETTLED;
+            if whole && next.is_none() {
+                next = Some((name, length, modified));
+            }
+        }
+        Ok(next.map(|(name, length, modified)| {
+            let place = self.places.entry(name.clone()).or_default();
+            // Another file under a name that was read: from its beginning.
+            if place.done || (place.at > 0 && (place.length, place.modified) != (length, modified)) {
+                *place = FilePlace::default();
+            }
+            (place.length, place.modified) = (length, modified);
+            name
+        }))
+    }
+
+    fn begin(&mut self, name: String, look: &mut Look) {
+        let at = self.places.get(&name).map_or(0, |p| p.at);
+        let path = self.path.join(&name);
+        match FileInput::resume(&self.pack, &self.source, self.raw(&name), &path, at, &self.options) {
+            Ok(input) => self.open = Some((name, input)),
+            Err(error) => self.refuse(&name, &error, look),
+        }
+    }
+
+    /// A file that cannot be read to its end is one dead letter; it stops nothing.
+    fn refuse(&mut self, name: &str, error: &InputError, look: &mut Look) {
+        let path = self.path.join(name);
+        tracing::error!(file = %path.display(), %error, "a dropped file cannot be read; it is a dead letter");
+        let place = self.places.entry(name.to_owned()).or_default();
+        place.done = true;
+        look.record.files.insert(format!("{}/{name}", self.source), Some(place.clone()));
+        *look.record.seen.entry("unknown".to_owned()).or_default() += 1;
+        look.record.dead_letters.push(DeadLetter {
+            reason: "file".to_owned(),
+            field: None,
+            detail: "the file cannot be read to its end".to_owned(),
+            kind: "unknown".to_owned(),
+            source: self.source.clone(),
+            raw: format!("{}/{name}", self.source),
+            origin: path.display().to_string(),
+            offset: i64::try_from(place.at).unwrap_or(0),
+            row: 0,
+            length: 0,
+            sha256: String::new(),
+            at: 0,
+        });
+    }
+}
