@@ -11,8 +11,8 @@ use crate::record::time::{self, local_day};
 use arrow::array::{Array, AsArray, Date32Array, StringArray};
 use arrow::datatypes::{Date32Type, Int64Type, TimestampMillisecondType};
 use arrow::record_batch::RecordBatch;
+use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 
 /// One version of an object: what enrichment reads.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -167,13 +167,11 @@ impl Embedded {
             self.round = hour;
         }
         let mut blocks: Vec<Vec<Block>> = vec![Vec::new(); self.engines.len()];
-        for (source, rows) in rows {
-            let routed = self.router.route(source, rows);
-            self.unknown_objects += routed.unknown_objects;
-            for (partition, block) in routed.blocks {
-                if let Some(blocks) = blocks.get_mut(partition as usize) {
-                    blocks.push(block);
-                }
+        let routed = self.router.route_runs(rows);
+        self.unknown_objects += routed.unknown_objects;
+        for (partition, block) in routed.blocks {
+            if let Some(blocks) = blocks.get_mut(partition as usize) {
+                blocks.push(block);
             }
         }
         self.positions.extend(positions.iter().map(|(raw, at)| (raw.clone(), *at)));
