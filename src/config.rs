@@ -76,6 +76,8 @@ pub struct Settings {
     pub snapshots: PathBuf,
     /// A partition's state is saved so often at most.
     pub snapshot_every: Span,
+    /// Bytes of a log partition's state beyond which indicators in trial take no new keys.
+    pub partition_memory: usize,
     /// Folder of the pack (`rules/`, `models/` beside it): read at the start when embedded, by `publish` with Kafka.
     pub rules: PathBuf,
     /// Folder of the models.
@@ -139,6 +141,7 @@ struct Written {
     log: WrittenLog,
     snapshots: Option<PathBuf>,
     snapshot_every: Option<Span>,
+    partition_memory_mib: Option<usize>,
     rules: Option<PathBuf>,
     models: Option<PathBuf>,
     out: Option<PathBuf>,
@@ -191,6 +194,7 @@ const KEYS: &[&str] = &[
     "retention",
     "snapshots",
     "snapshot_every",
+    "partition_memory_mib",
     "rules",
     "models",
     "out",
@@ -286,6 +290,10 @@ fn check(written: Written, folder: &Path, slot: Option<&str>) -> Result<Settings
         Some(span) => span,
         None => "10s".parse().expect("a literal span"),
     };
+    let memory = written.partition_memory_mib.unwrap_or(2_048);
+    if !(16..=1_048_576).contains(&memory) {
+        return Err(wrong("partition_memory_mib", format!("{memory} is not between 16 and 1048576")));
+    }
     if !(1_000..=3_600_000).contains(&snapshot_every.millis()) {
         return Err(wrong("snapshot_every", format!("{snapshot_every} is not between 1s and 1h")));
     }
@@ -321,6 +329,7 @@ fn check(written: Written, folder: &Path, slot: Option<&str>) -> Result<Settings
         log: Log { dir: beside(written.log.dir, "log"), clock: written.log.clock, partitions, retention },
         snapshots: beside(written.snapshots, "snapshots"),
         snapshot_every,
+        partition_memory: memory << 20,
         kafka,
         rules: place(written.rules, "rules"),
         models: place(written.models, "models"),
@@ -456,6 +465,7 @@ console:
             ("log: { partitions: 0 }", "log.partitions: 0 is not between"),
             ("log: { retention: 5m }", "log.retention: shorter than 1h"),
             ("log: { retention: 7d }", "without `kafka:` the log keeps everything"),
+            ("partition_memory_mib: 1", "partition_memory_mib: 1 is not between 16"),
             ("snapshot_every: 10ms", "snapshot_every: 10ms is not between 1s and 1h"),
             ("inputs: [a]", "inputs"),
             ("kafka: { bootstrap: \"k:1\" }\ninputs: { iot: a.jsonl }", "inputs: files are read by a run without"),

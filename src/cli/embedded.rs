@@ -82,6 +82,7 @@ pub(super) fn run(args: &RunArgs, settings: &Settings) -> Result<u8, CliError> {
             resumed.restored.map_or_else(|| "日志开头 the beginning".to_owned(), |n| format!("快照 snapshot {n}"));
         println!("续接日志 the log is taken up from {from}; {} commits applied again", resumed.replayed);
     }
+    resumed.run.set_budget(settings.partition_memory);
     if resumed.differing > 0 {
         println!(
             "{} 处与当前程序不同 commits hold loop records that this build makes otherwise; those of the log count",

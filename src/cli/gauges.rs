@@ -3,17 +3,17 @@
 //! In: what came in, what each commit brought, the engines' own counts. Out: counters that add up on every scrape:
 //! `forewarn_records_in_total` is at least the sum of `forewarn_records_total`, and equal to it between steps.
 
-use crate::engine::{ChangeKind, Fates};
+use crate::engine::{ChangeKind, Fates, RuleUse};
 use crate::log::{DeadLetter, Embedded, Step};
 use crate::metrics::{Fate, Mark, Metrics};
-use crate::record::{Kind, Level, Millis};
+use crate::record::{Kind, Level};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(crate) struct Gauges {
     metrics: Arc<Metrics>,
     fates: BTreeMap<String, Fates>,
-    usage: BTreeMap<Arc<str>, (u64, u64)>,
+    usage: BTreeMap<Arc<str>, RuleUse>,
     /// Lead department and level of each open warning.
     open: BTreeMap<String, (String, Level)>,
 }
@@ -106,25 +106,26 @@ impl Gauges {
     /// Log time, lag and the use of each rule; a few times a second is enough.
     pub(crate) fn standing(&mut self, run: &Embedded, lag_seconds: f64) {
         self.metrics.log_time_lag(lag_seconds);
-        let mut usage: BTreeMap<Arc<str>, (u64, u64, usize)> = BTreeMap::new();
+        let mut usage: BTreeMap<Arc<str>, RuleUse> = BTreeMap::new();
         for (partition, engine) in run.engines().iter().enumerate() {
             if let Some(at) = engine.log_time() {
-                let at: Millis = at;
                 self.metrics.log_time(u32::try_from(partition).unwrap_or(u32::MAX), at);
             }
-            for (rule, matches, nulls, bytes) in engine.usage() {
+            for (rule, used) in engine.usage() {
                 let all = usage.entry(rule).or_default();
-                all.0 += matches;
-                all.1 += nulls;
-                all.2 += bytes;
+                all.matches += used.matches;
+                all.nulls += used.nulls;
+                all.refused += used.refused;
+                all.bytes += used.bytes;
             }
         }
-        for (rule, (matches, nulls, bytes)) in usage {
-            let was = self.usage.entry(rule.clone()).or_default();
-            self.metrics.rule_matches(&rule, matches.saturating_sub(was.0));
-            self.metrics.rule_nulls(&rule, nulls.saturating_sub(was.1));
-            self.metrics.rule_state_bytes(&rule, bytes as u64);
-            *was = (matches, nulls);
+        for (rule, used) in usage {
+            let was = self.usage.get(&rule).copied().unwrap_or_default();
+            self.metrics.rule_matches(&rule, used.matches.saturating_sub(was.matches));
+            self.metrics.rule_nulls(&rule, used.nulls.saturating_sub(was.nulls));
+            self.metrics.refused_keys(&rule, used.refused.saturating_sub(was.refused));
+            self.metrics.rule_state_bytes(&rule, used.bytes as u64);
+            self.usage.insert(rule, used);
         }
     }
 

@@ -73,7 +73,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, CliError> {
     let metrics = Arc::new(Metrics::new());
     let every = u64::try_from(settings.snapshot_every.millis()).unwrap_or(u64::MAX);
     let engines = Engines::new(&client, form.partitions, &settings.snapshots, Arc::clone(&metrics));
-    let engines = Arc::new(engines.snapshot_every(Duration::from_millis(every)));
+    let engines = Arc::new(engines.snapshot_every(Duration::from_millis(every)).budget(settings.partition_memory));
     let console = Console::new(Limits::default(), &format!("{}-{}", settings.slot, now_ms()));
     let asked = Arc::clone(&engines);
     let (judges, retention) = (does(Role::Engine), settings.log.retention.millis());

@@ -6,7 +6,7 @@ use super::keys::JOINT;
 use super::loops::BROADCAST;
 use super::outcome::{Change, Signal, Value};
 use super::program::{Kinded, Program, Role};
-use super::state::{Fates, Mark, State, Who};
+use super::state::{Fates, Mark, NodeState, State, Who};
 use crate::log::{Activate, Block, Entry, Frame, Stamp};
 use crate::record::{Kind, Millis};
 use arrow::array::{Array, ArrayRef, Int64Array, StringArray};
@@ -49,6 +49,7 @@ pub struct Engine {
     pub(crate) partition: u32,
     pub(crate) partitions: u32,
     pub(crate) out: Outcomes,
+    budget: usize,
 }
 
 impl Engine {
@@ -60,7 +61,7 @@ impl Engine {
     }
 
     pub(crate) fn with_state(program: Arc<Program>, state: State, partition: u32, partitions: u32) -> Engine {
-        Engine { program, state, partition, partitions, out: Outcomes::default() }
+        Engine { program, state, partition, partitions, out: Outcomes::default(), budget: usize::MAX }
     }
 
     /// Applies one entry that stands at `position`, and gives what it brought about.
@@ -110,21 +111,50 @@ impl Engine {
         &self.program.hash
     }
 
-    /// Per indicator: id, matches so far, nulls so far, bytes of its windows.
+    /// What each indicator has used and brought about so far, by id.
     #[must_use]
-    pub fn usage(&self) -> Vec<(Arc<str>, u64, u64, usize)> {
-        let nodes = self.program.nodes.iter().zip(&self.state.nodes);
-        nodes
-            .map(|(node, state)| {
-                let bytes = match &node.kind {
-                    Kinded::Measure { measures, .. } => {
-                        measures.iter().map(|m| self.state.windows[*m].bytes() + self.state.closes[*m].bytes()).sum()
-                    }
-                    _ => state.standing.level.len() * 64,
-                };
-                (node.id.clone(), state.matches, state.nulls, bytes)
-            })
-            .collect()
+    pub fn usage(&self) -> BTreeMap<Arc<str>, RuleUse> {
+        let mut all: BTreeMap<Arc<str>, RuleUse> = BTreeMap::new();
+        // An indicator that also watches for absence is two nodes.
+        for (node, state) in self.program.nodes.iter().zip(&self.state.nodes) {
+            let used = all.entry(node.id.clone()).or_default();
+            used.matches += state.matches;
+            used.nulls += state.nulls;
+            used.refused += state.refused;
+            used.bytes += match &node.kind {
+                Kinded::Measure { measures, .. } => measures.iter().map(|m| self.measure_bytes(*m)).sum(),
+                _ => state.bytes(),
+            };
+        }
+        all
+    }
+
+    /// Bytes of the whole state, counted by our own fixed sizes: the same on every machine.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let (keys, ids) = self.keys();
+        let windows: usize = (0..self.program.measures.len()).map(|m| self.measure_bytes(m)).sum();
+        let nodes: usize = self.state.nodes.iter().map(NodeState::bytes).sum();
+        keys * KEY_BYTES + ids * ID_BYTES + windows + nodes
+    }
+
+    fn measure_bytes(&self, measure: usize) -> usize {
+        self.state.windows[measure].bytes() + self.state.closes[measure].bytes()
+    }
+
+    /// Sets how many bytes the state may take. Beyond it, looked at every ten minutes of log time, indicators in trial
+    /// take no new keys; what is there stays, and indicators in force take all they need.
+    pub fn set_budget(&mut self, bytes: usize) {
+        self.budget = bytes;
+        if self.state.weigh_at == Millis::MAX {
+            self.state.weigh_at = self.state.log_time.max(0);
+        }
+    }
+
+    /// Looks whether the budget is spent.
+    fn weigh(&mut self) {
+        self.state.weigh_at = self.state.log_time + WEIGH;
+        self.state.spent = self.bytes() > self.budget;
     }
 
     /// Keys in use over all key spaces and sets, and record ids remembered.
@@ -208,6 +238,9 @@ impl Engine {
             if self.state.sweep_at <= due {
                 self.sweep();
             }
+            if self.budget != usize::MAX && self.state.weigh_at <= due {
+                self.weigh();
+            }
         }
         self.state.log_time = to;
         // Not left to the sweep: an hour of readings is much less than a day of them.
@@ -226,7 +259,8 @@ impl Engine {
         let expiry = self.state.expiries.first().map(|t| t.0.max(now));
         let held = self.state.held.first().map(|t| t.max(now));
         let sweep = Some(self.state.sweep_at.max(now + 1));
-        borders.chain(surges).chain(timer).chain(expiry).chain(held).chain(sweep).min()
+        let weigh = (self.budget != usize::MAX).then_some(self.state.weigh_at.max(now + 1));
+        borders.chain(surges).chain(timer).chain(expiry).chain(held).chain(sweep).chain(weigh).min()
     }
 
     fn fire_timers(&mut self, now: Millis) {
@@ -532,6 +566,25 @@ impl Engine {
         keys
     }
 
+    /// The keys of rows for an indicator. With the budget spent, one in trial takes no key that it does not hold yet.
+    pub(crate) fn keys_for(&mut self, batch: &mut Batch<'_>, node: usize, item: Option<&StringArray>) -> Arc<Vec<u32>> {
+        let program = self.program.clone();
+        let n = &program.nodes[node];
+        let mut keys = self.keys_of(batch, n.set, item);
+        if self.state.spent && n.shadow {
+            let now = self.state.log_time;
+            let mut refused = 0;
+            for key in Arc::make_mut(&mut keys).iter_mut().filter(|key| **key != NODE) {
+                if self.state.nodes[node].idle(n, *key, now) {
+                    *key = NODE;
+                    refused += 1;
+                }
+            }
+            self.state.nodes[node].refused += refused;
+        }
+        keys
+    }
+
     /// How many key numbers a set has given.
     pub(crate) fn set_len(&self, set: usize) -> usize {
         let spec = &self.program.sets[set];
@@ -655,6 +708,24 @@ fn text_of(column: Option<&StringArray>, row: usize) -> &str {
     column.filter(|c| c.is_valid(row)).map_or("", |c| c.value(row))
 }
 
+/// What one indicator has used and brought about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuleUse {
+    /// Times that a key reached or rose to a level.
+    pub matches: u64,
+    /// Rows for which its expressions gave null.
+    pub nulls: u64,
+    /// Rows of new keys that were refused because the memory budget is spent.
+    pub refused: u64,
+    /// State kept, by our own fixed sizes.
+    pub bytes: usize,
+}
+
+/// Bytes of a key with what is known of it, and of a remembered record id.
+const KEY_BYTES: usize = 256;
+const ID_BYTES: usize = 32;
+/// How often the state is weighed against the budget.
+const WEIGH: Millis = 600_000;
 /// Idle keys are looked for once a day.
 const SWEEP: Millis = 86_400_000;
 

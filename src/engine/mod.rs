@@ -28,7 +28,7 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-pub use core::{Engine, Outcomes};
+pub use core::{Engine, Outcomes, RuleUse};
 pub use outcome::{Change, ChangeKind, Reading, Reference, Signal, Subject, Value};
 pub use program::{Program, ProgramError};
 pub use snapshot::{SnapshotError, pack_of};

@@ -59,6 +59,8 @@ pub(crate) struct MeasureSpec {
     pub(crate) null_is_zero: bool,
     /// An indicator sends its values as records: closes are kept until they are so old.
     pub(crate) closes: Option<Millis>,
+    /// Only indicators in trial read it.
+    pub(crate) trial: bool,
     pub(crate) fingerprint: u64,
 }
 
@@ -253,6 +255,11 @@ impl Program {
             let lookup = |n: &Node| !matches!(n.kind, Kinded::Lookup { .. });
             (lookup(a), &a.id, a.absent).cmp(&(lookup(b), &b.id, b.absent))
         });
+        for node in program.nodes.iter().filter(|n| !n.shadow) {
+            if let Kinded::Measure { measures, .. } = &node.kind {
+                measures.iter().for_each(|m| program.measures[*m].trial = false);
+            }
+        }
         for node in &program.nodes {
             let loops = node.listens || node.inputs.iter().any(|i| i.source == "signal" || i.source == "value");
             let space = program.spaces[node.space].clone();
@@ -489,6 +496,7 @@ impl Compiler<'_> {
             keep_rows,
             null_is_zero,
             closes,
+            trial: true,
             fingerprint,
         });
         Ok(self.program.measures.len() - 1)

@@ -168,6 +168,8 @@ pub(crate) struct NodeState {
     pub(crate) method: MethodState,
     pub(crate) matches: u64,
     pub(crate) nulls: u64,
+    /// Rows of new keys refused for want of memory.
+    pub(crate) refused: u64,
 }
 
 impl NodeState {
@@ -212,6 +214,7 @@ impl NodeState {
             },
             matches: 0,
             nulls: 0,
+            refused: 0,
         }
     }
 
@@ -249,6 +252,24 @@ impl NodeState {
                 grow(scores, len, [f64::NAN; 2 + TERMS]);
             }
         }
+    }
+
+    /// Bytes held beside windows, by our own fixed sizes.
+    pub(crate) fn bytes(&self) -> usize {
+        let kept = |rows: &[Vec<Kept>]| rows.iter().map(|r| 24 + r.len() * 40).sum::<usize>();
+        let method = match &self.method {
+            MethodState::None => 0,
+            MethodState::Sustained { since, newest, .. } => since.len() * 12 + newest.len() * 16,
+            MethodState::Deadline { due, opener } => due.len() * 24 + opener.len() * 64,
+            MethodState::Gap { last, .. } => last.len() * 25,
+            MethodState::Sequence { first, then, .. } => kept(first) + kept(then),
+            MethodState::Lookup { versions } => versions.iter().map(|v| 24 + v.len() * 64).sum(),
+            MethodState::Surge { rows, .. } => kept(rows) + rows.len() * 40,
+            MethodState::Reading { states, .. } => {
+                states.iter().map(|s| 64 + s.as_ref().map_or(0, ReadingState::bytes)).sum()
+            }
+        };
+        method + self.standing.level.len() * 32 + self.incidents.len() * 512 + self.said.len() * 48
     }
 
     /// True when nothing about the key would be missed.
@@ -396,6 +417,9 @@ pub(crate) struct State {
     pub(crate) fates: BTreeMap<String, Fates>,
     /// Next time at which idle keys are freed.
     pub(crate) sweep_at: Millis,
+    /// Next time at which the state is weighed, and whether it was beyond the budget then.
+    pub(crate) weigh_at: Millis,
+    pub(crate) spent: bool,
     /// Records that expressions failed on.
     pub(crate) failed: u64,
     /// What came before this log time is lost.
@@ -424,6 +448,8 @@ impl State {
             places: VecDeque::new(),
             fates: BTreeMap::new(),
             sweep_at: Millis::MIN,
+            weigh_at: Millis::MAX,
+            spent: false,
             failed: 0,
             cut: None,
         };
@@ -499,6 +525,8 @@ impl State {
             places: self.places,
             fates: self.fates,
             sweep_at: self.sweep_at,
+            weigh_at: self.weigh_at,
+            spent: self.spent,
             failed: self.failed,
             cut: self.cut,
             ..next

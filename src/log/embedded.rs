@@ -298,6 +298,11 @@ impl Embedded {
         all
     }
 
+    /// Sets how many bytes the state of each partition may take; see [`Engine::set_budget`].
+    pub fn set_budget(&mut self, bytes: usize) {
+        self.engines.iter_mut().for_each(|engine| engine.set_budget(bytes));
+    }
+
     /// The engines, for metrics.
     #[must_use]
     pub fn engines(&self) -> &[Engine] {

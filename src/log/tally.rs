@@ -3,7 +3,7 @@
 //! In: what an engine has counted so far, again and again. Out: what came since the last time.
 //! Not here: the counts themselves (`engine`), their names (`metrics`).
 
-use crate::engine::{Engine, Fates};
+use crate::engine::{Engine, Fates, RuleUse};
 use crate::metrics::{Fate, Mark, Metrics};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use std::sync::Arc;
 pub struct Tally {
     fates: BTreeMap<String, Fates>,
     /// Matches and nulls by rule.
-    usage: BTreeMap<Arc<str>, (u64, u64)>,
+    usage: BTreeMap<Arc<str>, RuleUse>,
 }
 
 impl Tally {
     /// What the engine has counted so far was told by somebody else.
     pub fn skip(&mut self, engine: &Engine) {
         self.fates = engine.fates().clone();
-        self.usage = engine.usage().into_iter().map(|(rule, matches, nulls, _)| (rule, (matches, nulls))).collect();
+        self.usage = engine.usage();
     }
 
     /// Tells what became of records since the last time.
@@ -54,13 +54,14 @@ impl Tally {
     /// rules: once a second is enough.
     pub fn usage(&mut self, engine: &Engine, metrics: &Metrics) -> BTreeMap<Arc<str>, usize> {
         let mut bytes = BTreeMap::new();
-        for (rule, matches, nulls, held) in engine.usage() {
-            let was = self.usage.entry(rule.clone()).or_default();
+        for (rule, used) in engine.usage() {
+            let was = self.usage.get(&rule).copied().unwrap_or_default();
             // Another pack may have begun the rule anew.
-            metrics.rule_matches(&rule, matches.saturating_sub(was.0));
-            metrics.rule_nulls(&rule, nulls.saturating_sub(was.1));
-            *was = (matches, nulls);
-            *bytes.entry(rule).or_default() += held;
+            metrics.rule_matches(&rule, used.matches.saturating_sub(was.matches));
+            metrics.rule_nulls(&rule, used.nulls.saturating_sub(was.nulls));
+            metrics.refused_keys(&rule, used.refused.saturating_sub(was.refused));
+            bytes.insert(rule.clone(), used.bytes);
+            self.usage.insert(rule, used);
         }
         bytes
     }

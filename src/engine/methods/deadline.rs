@@ -22,7 +22,7 @@ impl Engine {
                 let main = self.role(node, *input) == Role::Main;
                 let item = if main { *item } else { n.inputs[*input].item };
                 let items = item.and_then(|e| batch.texts(e));
-                read.push((main, mask, self.keys_of(batch, n.set, items.as_ref())));
+                read.push((main, mask, self.keys_for(batch, node, items.as_ref())));
             }
         }
         if read.is_empty() {

@@ -28,7 +28,7 @@ impl Engine {
         }
         // What the registry says of its rows, looked up once, when a row needs it.
         let mut listed = None;
-        let keys = self.keys_of(batch, n.set, None);
+        let keys = self.keys_for(batch, node, None);
         let len = self.set_len(n.set);
         self.state.nodes[node].reserve(n, len);
         let noted = if read.iter().any(|r| r.0 == Role::Main) { self.note_row(batch, node) } else { Vec::new() };

@@ -77,7 +77,11 @@ impl Engine {
     fn update(&mut self, batch: &mut Batch<'_>, m: usize, touched: &mut [(u32, u32)]) -> After {
         let program = self.program.clone();
         let spec = &program.measures[m];
-        let keys = self.keys_of(batch, spec.set, None);
+        let mut keys = self.keys_of(batch, spec.set, None);
+        if self.state.spent && spec.trial {
+            let own: &mut Vec<u32> = Arc::make_mut(&mut keys);
+            self.refuse(m, own);
+        }
         let selected = batch.selected(spec.filter);
         let mut out = After { values: Vec::new(), range: Range::NONE, nulls: 0 };
         if selected.is_empty() {
@@ -149,6 +153,21 @@ impl Engine {
             self.close_add(m, key, row);
         }
         out
+    }
+
+    /// The budget is spent: a measure that only indicators in trial read takes no key that it does not hold yet.
+    fn refuse(&mut self, m: usize, keys: &mut [u32]) {
+        let program = self.program.clone();
+        let mut refused = 0;
+        for key in keys.iter_mut().filter(|key| **key != NODE && !self.state.windows[m].live(**key)) {
+            *key = NODE;
+            refused += 1;
+        }
+        for (node, state) in program.nodes.iter().zip(&mut self.state.nodes) {
+            if matches!(&node.kind, Kinded::Measure { measures, .. } if measures.first() == Some(&m)) {
+                state.refused += refused;
+            }
+        }
     }
 
     fn judge_measure(&mut self, batch: &mut Batch<'_>, node: usize, after: &[Option<After>]) {

@@ -28,7 +28,7 @@ impl Engine {
             return;
         }
         let values = self.reading(batch, node, *value, &mask);
-        let keys = self.keys_of(batch, n.set, None);
+        let keys = self.keys_for(batch, node, None);
         let len = self.set_len(n.set);
         self.state.nodes[node].reserve(n, len);
         let noted = self.note_row(batch, node);

@@ -25,7 +25,7 @@ impl Engine {
                 let item = if main { *item } else { n.inputs[*input].item };
                 let items = item.and_then(|e| batch.texts(e));
                 let texts = if main { None } else { distinct.and_then(|e| batch.texts(e)) };
-                read.push((main, mask, self.keys_of(batch, n.set, items.as_ref()), texts));
+                read.push((main, mask, self.keys_for(batch, node, items.as_ref()), texts));
             }
         }
         if read.is_empty() {

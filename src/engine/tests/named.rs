@@ -220,7 +220,7 @@ fn an_expression_that_divides_by_zero_stops_nothing() {
     let program = all();
     let (engine, seen) = run(&program, &entries(&steps, |_| true));
     // At the third reading the divisor is zero: no value, counted; before and after it is judged.
-    let (_, _, nulls, _) = engine.usage().into_iter().find(|u| *u.0 == *"zero_divisor").expect("the rule is there");
+    let nulls = engine.usage()["zero_divisor"].nulls;
     assert_eq!(nulls, 1);
     assert_eq!(seen.story("zero_divisor"), ["3m station:0 raised yellow"]);
     assert!(!seen.story("held").is_empty(), "others go on");
@@ -230,7 +230,7 @@ fn an_expression_that_divides_by_zero_stops_nothing() {
 /// Keys, record ids and bytes of all windows.
 fn weight(engine: &Engine) -> (usize, usize, usize) {
     let (keys, ids) = engine.keys();
-    (keys, ids, engine.usage().iter().map(|u| u.3).sum())
+    (keys, ids, engine.usage().values().map(|u| u.bytes).sum())
 }
 
 #[test]
@@ -470,4 +470,48 @@ on_null: skip"
     assert_eq!(seen.story("surge"), ["192m E2 raised blue"]);
     let mean = seen.changes[0].readings.iter().find(|r| r.name == "mean").and_then(|r| r.value);
     assert_eq!(mean, Some(1.0));
+}
+
+#[test]
+fn with_the_memory_budget_spent_indicators_in_trial_take_no_new_keys_and_those_in_force_do() {
+    // Every rule of these tests is in trial; one is made stable.
+    let rule = |status: &str| {
+        format!(
+            "id: load_{status}
+name: \"load\"
+status: {status}
+source: iot
+key: {{ space: object }}
+kind: measure
+window: {}
+measures:
+  n: {{ count: true }}
+levels: {{ blue: 3 }}
+on_null: skip
+",
+            // Another window is another measure: one that both read would be in force.
+            if status == "stable" { "1h" } else { "2h" }
+        )
+    };
+    let program = super::rules::compile_files(&[("load_stable", &rule("stable")), ("load_shadow", &rule("shadow"))]);
+    let mut steps = vec![Step::Time(START)];
+    for (minute, object) in [(0, 1), (1, 1), (20, 1), (21, 2), (22, 2), (23, 2)] {
+        steps.push(Step::Time(START + minute * MINUTE));
+        steps.push(Step::Row(Row::reading(START + minute * MINUTE, minute as u32, object, 1.0)));
+    }
+    let raised = |budget: usize| {
+        let mut engine = Engine::new(program.clone(), 0, 1);
+        engine.set_budget(budget);
+        let seen = apply(&mut engine, &entries(&steps, |_| true));
+        let keys = |id: &str| {
+            let own = seen.changes.iter().filter(|c| *c.indicator == *id);
+            own.map(|c| c.key.clone()).collect::<Vec<_>>().join(" ")
+        };
+        let usage = engine.usage();
+        (keys("load_stable"), keys("load_shadow"), usage["load_stable"].refused, usage["load_shadow"].refused)
+    };
+    let (one, both) = (object(1), format!("{} {}", object(1), object(2)));
+    assert_eq!(raised(usize::MAX), (both.clone(), both.clone(), 0, 0));
+    // What the trial held before goes on.
+    assert_eq!(raised(1), (both, one, 0, 3));
 }

@@ -290,12 +290,19 @@ fn rule((id, body): &(&str, &str)) -> String {
     format!("id: {id}\nname: \"{id}\"\nstatus: shadow\n{body}\n")
 }
 
-/// A program of the rules given.
+/// A program of the rules given, in trial.
 pub(super) fn compile(rules: &[(&str, &str)]) -> Arc<Program> {
+    let texts: Vec<(&str, String)> = rules.iter().map(|r| (r.0, rule(r))).collect();
+    let texts: Vec<(&str, &str)> = texts.iter().map(|(id, text)| (*id, text.as_str())).collect();
+    compile_files(&texts)
+}
+
+/// A program of whole rule files.
+pub(super) fn compile_files(rules: &[(&str, &str)]) -> Arc<Program> {
     let mut files: BTreeMap<String, String> = [("rules/gas/industry.yaml", INDUSTRY), ("rules/gas/plan.yaml", PLAN)]
         .map(|(p, t)| (p.into(), t.into()))
         .into();
-    files.extend(rules.iter().map(|r| (format!("rules/gas/{}.yaml", r.0), rule(r))));
+    files.extend(rules.iter().map(|(id, text)| (format!("rules/gas/{id}.yaml"), (*text).to_owned())));
     let pack = Pack::read(Body::with_defaults(files)).unwrap_or_else(|findings| panic!("{findings:#?}"));
     Arc::new(Program::new(&pack).expect("what `read` passes compiles"))
 }

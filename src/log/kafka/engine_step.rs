@@ -36,6 +36,7 @@ pub struct Engines {
     partitions: u32,
     store: PathBuf,
     snapshot_every: Duration,
+    budget: usize,
     metrics: Arc<Metrics>,
     ready: Mutex<BTreeMap<String, Ready>>,
     standing: Mutex<BTreeMap<u32, Standing>>,
@@ -53,6 +54,7 @@ impl Engines {
             partitions,
             store: store.to_owned(),
             snapshot_every: SNAPSHOT_EVERY,
+            budget: usize::MAX,
             metrics,
             ready: Mutex::default(),
             standing: Mutex::default(),
@@ -66,6 +68,13 @@ impl Engines {
         self
     }
 
+    /// Bytes of a partition's state beyond which indicators in trial take no new keys.
+    #[must_use]
+    pub fn budget(mut self, bytes: usize) -> Engines {
+        self.budget = bytes;
+        self
+    }
+
     /// The step of a log partition.
     #[must_use]
     pub fn step(&self, partition: u32) -> EngineStep<'_> {
@@ -76,7 +85,7 @@ impl Engines {
             partition,
             since,
             snapshots: Snapshots::new(&self.store, partition, self.client.slot()),
-            judge: Judge::new(partition, self.partitions),
+            judge: Judge::new(partition, self.partitions, self.budget),
             said: Said::default(),
             messages: Vec::new(),
             loops: BTreeMap::new(),
@@ -303,7 +312,8 @@ fn kind(warning: &Warning) -> &'static str {
 
 impl Step for EngineStep<'_> {
     fn restore(&mut self, record: Option<&CommitRecord>) -> Result<u64, LogError> {
-        (self.judge, self.said) = (Judge::new(self.partition, self.shared.partitions), Said::default());
+        (self.judge, self.said) =
+            (Judge::new(self.partition, self.shared.partitions, self.shared.budget), Said::default());
         self.messages.clear();
         self.loops.clear();
         let Some(record) = record else { return Ok(0) };
@@ -331,7 +341,7 @@ impl Step for EngineStep<'_> {
         let Some((version, hash)) = known.or(packs.active) else { return Ok(()) };
         let ready = self.shared.pack(&hash)?;
         let raw = raw_partitions(&self.shared.client, &raw_topics(&ready.pack, &topics(&ready.pack)))?;
-        self.judge = Judge::new(self.partition, self.shared.partitions);
+        self.judge = Judge::new(self.partition, self.shared.partitions, self.shared.budget);
         self.enter(Entry::Pack(Activate { version, hash, clock: form, raw }), low.saturating_sub(1))?;
         if let Some(now) = &mut self.judge.now {
             now.engine.cut();

@@ -46,6 +46,8 @@ pub(super) struct InForce {
 pub(super) struct Judge {
     partition: u32,
     partitions: u32,
+    /// Bytes of state beyond which indicators in trial take no new keys.
+    budget: usize,
     /// `None` before the first pack counts.
     pub(super) now: Option<InForce>,
     /// Loop blocks that wait for the end of their round (`clock: records`).
@@ -54,8 +56,8 @@ pub(super) struct Judge {
 
 impl Judge {
     /// At the beginning of the log.
-    pub(super) fn new(partition: u32, partitions: u32) -> Judge {
-        Judge { partition, partitions, now: None, held: Vec::new() }
+    pub(super) fn new(partition: u32, partitions: u32, budget: usize) -> Judge {
+        Judge { partition, partitions, budget, now: None, held: Vec::new() }
     }
 
     /// As a snapshot says.
@@ -69,7 +71,8 @@ impl Judge {
         version: u64,
         clock: Clock,
     ) -> Result<(), crate::engine::SnapshotError> {
-        let engine = Engine::restore(ready.program, state, self.partition, self.partitions)?;
+        let mut engine = Engine::restore(ready.program, state, self.partition, self.partitions)?;
+        engine.set_budget(self.budget);
         let responder = Responder::new(&ready.pack);
         self.now = Some(InForce { engine, responder, pack: ready.pack, version, clock });
         Ok(())
@@ -93,7 +96,11 @@ impl Judge {
         if let Entry::Pack(activate) = &entry {
             let ready = pack(&activate.hash)?;
             let engine = match self.now.take() {
-                None => Engine::new(ready.program, self.partition, self.partitions),
+                None => {
+                    let mut engine = Engine::new(ready.program, self.partition, self.partitions);
+                    engine.set_budget(self.budget);
+                    engine
+                }
                 Some(mut now) => {
                     now.engine.change_pack(ready.program);
                     now.engine

@@ -42,7 +42,7 @@ pub fn retell_warning(
     let bounds = Reader::bounds(client, std::slice::from_ref(&place), WITHIN)?;
     let low = bounds.first().map_or(0, |(low, _)| u64::try_from(*low).unwrap_or(0));
     let mut ready: BTreeMap<String, Ready> = BTreeMap::new();
-    let mut judge = Judge::new(partition, form.partitions);
+    let mut judge = Judge::new(partition, form.partitions, usize::MAX);
     let mut from = 0;
     if low > 0 {
         let mut found = Snapshots::new(store, partition, client.slot()).below(record.next)?;
