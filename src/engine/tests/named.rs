@@ -488,6 +488,9 @@ measures:
   n: {{ count: true }}
 levels: {{ blue: 3 }}
 on_null: skip
+basis: [{{ name: \"默认\", status: D }}]
+to: {{ lead: urban_management }}
+message: \"{{{{ value }}}}\"
 ",
             // Another window is another measure: one that both read would be in force.
             if status == "stable" { "1h" } else { "2h" }

@@ -54,7 +54,7 @@ on_null: skip",
         "source: iot
 key: { space: object }
 kind: measure
-window: { size: 30m, pane: 30s }
+window: { size: 30m, pane: 5m }
 measures:
   n: { count: true, where: \"value / (value - value) IS NULL\" }
   total: { sum: \"value\" }
