@@ -4,13 +4,18 @@
 //! Not here: thresholds and levels (the rule has them), which rows count (`engine`).
 
 mod chart;
+mod group;
+mod novelty;
 mod peer;
 mod reading;
 mod season;
 mod surge;
 mod trend;
+mod wide;
 
 pub use chart::{Chart, ChartState, Method};
+pub use group::{Group, GroupReading, GroupState};
+pub use novelty::{Novelty, NoveltyReading, NoveltyState};
 pub use peer::Peers;
 pub use reading::{ReadingModel, ReadingState, Scored, TERMS};
 pub use season::{Season, SeasonState};

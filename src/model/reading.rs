@@ -2,15 +2,16 @@
 //!
 //! In: readings of one key in event-time order. Out: [`Scored`]. State is bounded and saved bit for bit.
 
-use super::{Chart, ChartState, Method, Season, SeasonState};
+use super::{Chart, ChartState, Method, Novelty, NoveltyState, Season, SeasonState};
 use serde::{Deserialize, Serialize};
 
 /// Milliseconds.
 const MINUTE: f64 = 60_000.0;
+const HOUR: f64 = 3_600_000.0;
 const DAY: f64 = 86_400_000.0;
 
 /// Most terms that a score can have.
-pub const TERMS: usize = 4;
+pub const TERMS: usize = 6;
 
 /// A scored reading.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,6 +29,8 @@ pub enum ReadingModel {
     Chart(Chart),
     /// Forecasts of level, trend and season.
     Season(Season),
+    /// How new a reading is against its sensor's own past.
+    Novelty(Novelty),
 }
 
 /// One key's state.
@@ -37,6 +40,8 @@ pub enum ReadingState {
     Chart(ChartState),
     /// See [`Season`].
     Season(Box<SeasonState>),
+    /// See [`Novelty`].
+    Novelty(Box<NoveltyState>),
 }
 
 impl ReadingModel {
@@ -67,6 +72,21 @@ impl ReadingModel {
                 warm_up: parameter("warm_up", 3.0) as u32,
                 sigma_floor: parameter("sigma_floor", 0.0),
             }),
+            "sensor_novelty" => {
+                let set = Novelty::default();
+                let hours = |name: &str, ms: i64| (parameter(name, ms as f64 / HOUR) * HOUR) as i64;
+                ReadingModel::Novelty(Novelty {
+                    threshold: parameter("decades", set.threshold.into()) as f32,
+                    quiet_ms: hours("quiet_hours", set.quiet_ms),
+                    worse: parameter("worse", set.worse.into()) as f32,
+                    rise: parameter("rise", set.rise.into()) as f32,
+                    fall_ms: hours("fall_hours", set.fall_ms),
+                    warm_up: parameter("warm_up", set.warm_up.into()) as u32,
+                    level_cap: parameter("level_cap", set.level_cap.into()) as f32,
+                    range_weight: parameter("range_weight", set.range_weight.into()) as f32,
+                    context_weight: parameter("context_weight", set.context_weight.into()) as f32,
+                })
+            }
             _ => return None,
         })
     }
@@ -77,6 +97,7 @@ impl ReadingModel {
         match self {
             ReadingModel::Chart(_) => ReadingState::Chart(ChartState::default()),
             ReadingModel::Season(_) => ReadingState::Season(Box::default()),
+            ReadingModel::Novelty(_) => ReadingState::Novelty(Box::default()),
         }
     }
 
@@ -86,6 +107,7 @@ impl ReadingModel {
         match self {
             ReadingModel::Chart(chart) => chart.terms(),
             ReadingModel::Season(_) => &["mean", "sigma", "level", "trend"],
+            ReadingModel::Novelty(_) => &["level", "daily", "range", "shape", "context", "bar"],
         }
     }
 }
@@ -98,6 +120,16 @@ impl ReadingState {
         match (self, model) {
             (ReadingState::Chart(state), ReadingModel::Chart(chart)) => state.apply(chart, at, reading),
             (ReadingState::Season(state), ReadingModel::Season(season)) => state.apply(season, at, reading),
+            (ReadingState::Novelty(state), ReadingModel::Novelty(novelty)) => {
+                if state.newest().is_some_and(|newest| at < newest) {
+                    return None;
+                }
+                let r = state.update(novelty, at, reading).filter(|r| !r.warming_up)?;
+                // What earlier alarms add to the bar is taken off, so that levels are bounds of one size.
+                let score = (r.rarity - (r.bar - novelty.threshold)).max(0.0);
+                let terms = [r.level, r.daily, r.range, r.shape, r.context, r.bar].map(f64::from);
+                Some(Scored { score: score.into(), terms })
+            }
             (state, model) => {
                 // The rule names another method now: what was learnt does not fit.
                 *state = model.state();
@@ -112,29 +144,24 @@ impl ReadingState {
         self.newest().is_some_and(|newest| at < newest)
     }
 
-    /// Starts anew.
-    pub fn relearn(&mut self) {
-        *self = match self {
-            ReadingState::Chart(_) => ReadingState::Chart(ChartState::default()),
-            ReadingState::Season(_) => ReadingState::Season(Box::default()),
-        };
-    }
-
     /// Event time of the newest reading applied, milliseconds; `None` before the first.
     #[must_use]
     pub fn newest(&self) -> Option<i64> {
         match self {
             ReadingState::Chart(state) => state.newest(),
             ReadingState::Season(state) => state.newest(),
+            ReadingState::Novelty(state) => state.newest(),
         }
     }
 
     /// True while the baseline is being learnt.
     #[must_use]
-    pub fn is_warming_up(&self) -> bool {
-        match self {
-            ReadingState::Chart(state) => state.is_warming_up(),
-            ReadingState::Season(state) => state.is_warming_up(),
+    pub fn is_warming_up(&self, model: &ReadingModel) -> bool {
+        match (self, model) {
+            (ReadingState::Chart(state), _) => state.is_warming_up(),
+            (ReadingState::Season(state), _) => state.is_warming_up(),
+            (ReadingState::Novelty(state), ReadingModel::Novelty(novelty)) => state.is_warming_up(novelty),
+            (ReadingState::Novelty(_), _) => true,
         }
     }
 
@@ -145,6 +172,7 @@ impl ReadingState {
             + match self {
                 ReadingState::Chart(_) => 0,
                 ReadingState::Season(state) => state.bytes(),
+                ReadingState::Novelty(..) => std::mem::size_of::<NoveltyState>(),
             }
     }
 }

@@ -94,7 +94,7 @@ impl SeasonState {
         }
         let forecast = self.forecast(season);
         let mut terms = [f64::NAN; TERMS];
-        terms.copy_from_slice(&[forecast, sigma, self.level, self.trend]);
+        (terms[0], terms[1], terms[2], terms[3]) = (forecast, sigma, self.level, self.trend);
         Some(Scored { score: (reading - forecast).abs() / sigma, terms })
     }
 

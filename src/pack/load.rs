@@ -16,6 +16,8 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("models/ewma.yaml", include_str!("../../models/ewma.yaml")),
     ("models/holt_winters.yaml", include_str!("../../models/holt_winters.yaml")),
     ("models/page_hinkley.yaml", include_str!("../../models/page_hinkley.yaml")),
+    ("models/sensor_group.yaml", include_str!("../../models/sensor_group.yaml")),
+    ("models/sensor_novelty.yaml", include_str!("../../models/sensor_novelty.yaml")),
     ("models/shewhart.yaml", include_str!("../../models/shewhart.yaml")),
     ("models/surge.yaml", include_str!("../../models/surge.yaml")),
     ("rules/shared/calendar.yaml", include_str!("../../rules/shared/calendar.yaml")),

@@ -112,10 +112,10 @@ impl Engine {
                 Some(q) => q.to_vec(),
                 None => return,
             },
-            Kinded::Reading { .. } => match &self.state.nodes[node].method {
+            Kinded::Reading { model, .. } => match &self.state.nodes[node].method {
                 MethodState::Reading { scores, states } => {
                     let state = states[k].as_ref();
-                    partial = state.is_none_or(ReadingState::is_warming_up);
+                    partial = state.is_none_or(|state| state.is_warming_up(model));
                     let newest = state.and_then(ReadingState::newest);
                     let gone = newest.is_none_or(|newest| forgotten(newest, self.state.log_time));
                     let terms = scores[k].iter().take(n.quantities.len());

@@ -93,11 +93,11 @@ impl Engine {
         let MethodState::Reading { states, scores } = &mut self.state.nodes[node].method else { return };
         let state = states[k].get_or_insert_with(|| model.state());
         if state.newest().is_some_and(|newest| forgotten(newest, log_time)) {
-            state.relearn();
+            *state = model.state();
             scores[k].fill(f64::NAN);
         }
         if read.relearn {
-            state.relearn();
+            *state = model.state();
             return;
         }
         let Some(v) = read.value else { return };

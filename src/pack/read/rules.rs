@@ -498,6 +498,11 @@ impl<'a, 'm> Rules<'a, 'm> {
             let hint = near(name, file.parameters.keys().map(String::as_str));
             self.error((rule.path, &format!("/parameters/{name}")), "unknown-parameter", &en, &zh, hint);
         }
+        if file.method != "surge" && crate::model::ReadingModel::of(&file.method, &|_, default| default).is_none() {
+            let en = format!("indicators cannot use the method \"{}\" of {} yet", file.method, file.id);
+            let zh = format!("指标尚不能使用模型 {} 的方法“{}”", file.id, file.method);
+            self.error((rule.path, "/model"), "unknown-method", &en, &zh, None);
+        }
         if file.method == "surge" {
             match method.window {
                 Some(window) => self.positive((rule.path, "/window"), window),
