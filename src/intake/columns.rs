@@ -136,7 +136,12 @@ impl Column {
         self.fill(rows);
         self.written = 0;
         match &mut self.values {
-            Values::Text(b) => Arc::new(b.finish()),
+            Values::Text(b) => {
+                let array = b.finish();
+                // The next batch is likely to be as large: it is written without moving what was written before.
+                *b = StringBuilder::with_capacity(rows, array.value_data().len());
+                Arc::new(array)
+            }
             Values::Int(b) => Arc::new(b.finish()),
             Values::Float(b) => Arc::new(b.finish()),
             Values::Decimal(b) => Arc::new(b.finish()),

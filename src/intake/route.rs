@@ -537,3 +537,48 @@ fn enrich(registry: &Registry, rows: &RecordBatch, kind: Kind, schema: &SchemaRe
     }
     RecordBatch::try_new(schema.clone(), arrays).expect("the columns are those of the schema")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::mapper::{Mapper, Message};
+    use super::*;
+    use crate::log::Clock;
+    use crate::pack::Body;
+
+    #[test]
+    fn runs_taken_together_give_the_same_blocks_in_the_same_order_as_one_after_the_other() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let pack = Arc::new(Pack::read(Body::load(&root.join("rules"), &root.join("models")).unwrap()).unwrap());
+        let options = Options { partitions: 3, clock: Clock::Records, secret: b"test".to_vec() };
+        let raw: Arc<str> = "raw/0".into();
+        let mut runs = Vec::new();
+        for i in 0..30 {
+            let (source, own) = if i % 3 == 0 {
+                ("supervision", r#""action":"complaint","location_id":"p1""#.to_owned())
+            } else {
+                let word = if i % 2 == 0 { "power_kw" } else { "gas_lel" };
+                ("iot", format!(r#""sensor_id":"s{i}","sensor_type":"{word}","value":1,"status":"good""#))
+            };
+            let mut mapper = Mapper::new(&pack, source, &options).unwrap();
+            for n in 0..1 + i % 4 {
+                let payload = format!(
+                    r#"{{"record_id":"r{i}-{n}","kind":"{source}","source_system":"t","source_dept":"market_regulation","object_id":"equip:{}","entity_id":"91371102MA0000015N","industry":"gas","occurred_at":"2026-05-08T09:00:00+08:00",{own}}}"#,
+                    (i + n) % 5
+                );
+                let payload = Some(payload.as_bytes());
+                mapper.push(&Message { raw: &raw, origin: "raw", offset: i64::from(i * 10 + n), payload }, 0);
+            }
+            let mapped = mapper.take();
+            assert_eq!(mapped.dead_letters, []);
+            runs.push((mapped.source, mapped.rows));
+        }
+        let mut router = Router::new(pack, &options).unwrap();
+        let together = router.route_runs(&runs);
+        let mut apart = Routed::default();
+        for (source, rows) in &runs {
+            apart.add(router.route(source, rows));
+        }
+        assert!(apart.blocks.len() > runs.len(), "some rows have further copies");
+        assert_eq!(format!("{together:?}"), format!("{apart:?}"));
+    }
+}
