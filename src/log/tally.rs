@@ -20,12 +20,12 @@ impl Tally {
     /// What the engine has counted so far was told by somebody else.
     pub fn skip(&mut self, engine: &Engine) {
         self.fates = engine.fates().clone();
-        self.usage = engine.usage().into_iter().map(|(rule, matches, nulls, _)| (rule, (matches, nulls))).collect();
+        self.usage = totals([engine]).into_iter().map(|(rule, (matches, nulls, _))| (rule, (matches, nulls))).collect();
     }
 
     /// Tells what became of records since the last time.
-    pub fn fates(&mut self, engine: &Engine, metrics: &Metrics) {
-        for (kind, now) in engine.fates() {
+    pub fn fates(&mut self, all: &BTreeMap<String, Fates>, metrics: &Metrics) {
+        for (kind, now) in all {
             let was = self.fates.entry(kind.clone()).or_default();
             for (fate, n) in [
                 (Fate::Used, now.used - was.used),
@@ -52,16 +52,32 @@ impl Tally {
 
     /// Tells matches and nulls of each rule since the last time. Gives the bytes of each now. Costs a walk over all
     /// rules: once a second is enough.
-    pub fn usage(&mut self, engine: &Engine, metrics: &Metrics) -> BTreeMap<Arc<str>, usize> {
-        let mut bytes = BTreeMap::new();
-        for (rule, matches, nulls, held) in engine.usage() {
+    pub fn usage<'a>(
+        &mut self,
+        engines: impl IntoIterator<Item = &'a Engine>,
+        metrics: &Metrics,
+    ) -> BTreeMap<Arc<str>, usize> {
+        let mut held = BTreeMap::new();
+        for (rule, (matches, nulls, bytes)) in totals(engines) {
             let was = self.usage.entry(rule.clone()).or_default();
             // Another pack may have begun the rule anew.
             metrics.rule_matches(&rule, matches.saturating_sub(was.0));
             metrics.rule_nulls(&rule, nulls.saturating_sub(was.1));
             *was = (matches, nulls);
-            *bytes.entry(rule).or_default() += held;
+            held.insert(rule, bytes);
         }
-        bytes
+        held
     }
+}
+
+/// Matches, nulls and bytes by rule over some engines.
+fn totals<'a>(engines: impl IntoIterator<Item = &'a Engine>) -> BTreeMap<Arc<str>, (u64, u64, usize)> {
+    let mut all: BTreeMap<Arc<str>, (u64, u64, usize)> = BTreeMap::new();
+    for (rule, matches, nulls, bytes) in engines.into_iter().flat_map(Engine::usage) {
+        let total = all.entry(rule).or_default();
+        total.0 += matches;
+        total.1 += nulls;
+        total.2 += bytes;
+    }
+    all
 }
