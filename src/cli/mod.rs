@@ -10,6 +10,7 @@ mod demo;
 mod embedded;
 mod explain;
 mod gauges;
+mod model;
 mod publish;
 mod replay;
 mod run;
@@ -62,6 +63,9 @@ enum Command {
     /// 死信 Lists, shows or replays what would not become a record
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLettersCommand),
+    /// 模型 Lists the statistical models; scores series by one of them
+    #[command(subcommand)]
+    Model(model::ModelCommand),
     /// 模式 Prints the JSON Schema (draft-07) of a file or message form
     Schema(schema::SchemaArgs),
 }
@@ -165,6 +169,7 @@ pub fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Explain(args) => explain::run(&args),
         Command::Topics(command) => topics::run(&command),
         Command::DeadLetters(command) => dead_letters::run(&command),
+        Command::Model(command) => model::run(&command),
         Command::Schema(args) => schema::run(&args),
     }
 }

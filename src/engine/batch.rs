@@ -29,6 +29,11 @@ pub(crate) struct Batch<'a> {
     pub(crate) routing: Vec<u32>,
     views: Vec<Option<RecordBatch>>,
     arrays: Vec<Option<ArrayRef>>,
+    /// By condition, the last for none: the rows for which it is true, as a flag a row and as row numbers.
+    masks: Vec<Option<Arc<Vec<bool>>>>,
+    selections: Vec<Option<Arc<Vec<u32>>>>,
+    /// By key set: key numbers of the rows.
+    keys: Vec<Option<Arc<Vec<u32>>>>,
     /// Rows whose expressions failed and became null.
     pub(crate) failed: u64,
 }
@@ -47,6 +52,9 @@ impl<'a> Batch<'a> {
             key,
             views: vec![None; program.views.len()],
             arrays: vec![None; program.expressions.len()],
+            masks: vec![None; program.expressions.len() + 1],
+            selections: vec![None; program.expressions.len() + 1],
+            keys: vec![None; program.sets.len()],
             failed: 0,
         })
     }
@@ -120,9 +128,13 @@ impl<'a> Batch<'a> {
         array
     }
 
-    /// Rows for which a condition is true; every row when there is none.
-    pub(crate) fn mask(&mut self, condition: Option<usize>) -> Vec<bool> {
-        match condition {
+    /// Rows for which a condition is true; every row when there is none. Duplicates are none of them.
+    pub(crate) fn mask(&mut self, condition: Option<usize>) -> Arc<Vec<bool>> {
+        let place = condition.unwrap_or(self.arrays.len());
+        if let Some(known) = &self.masks[place] {
+            return known.clone();
+        }
+        let mask = Arc::new(match condition {
             None => self.keep.clone(),
             Some(expression) => {
                 let array = self.array(expression);
@@ -133,7 +145,32 @@ impl<'a> Batch<'a> {
                     None => vec![false; self.len()],
                 }
             }
+        });
+        self.masks[place] = Some(mask.clone());
+        mask
+    }
+
+    /// The numbers of the rows for which a condition is true.
+    pub(crate) fn selected(&mut self, condition: Option<usize>) -> Arc<Vec<u32>> {
+        let place = condition.unwrap_or(self.arrays.len());
+        if let Some(known) = &self.selections[place] {
+            return known.clone();
         }
+        let mask = self.mask(condition);
+        let rows = mask.iter().enumerate().filter(|(_, holds)| **holds).map(|(row, _)| row as u32);
+        let selected = Arc::new(rows.collect());
+        self.selections[place] = Some(Arc::clone(&selected));
+        selected
+    }
+
+    /// The key numbers of the rows in a set, once they are known.
+    pub(crate) fn keys(&self, set: usize) -> Option<Arc<Vec<u32>>> {
+        self.keys[set].clone()
+    }
+
+    /// Remembers the key numbers of the rows in a set.
+    pub(crate) fn give_keys(&mut self, set: usize, keys: Arc<Vec<u32>>) {
+        self.keys[set] = Some(keys);
     }
 
     pub(crate) fn numbers(&mut self, expression: usize) -> Option<Float64Array> {

@@ -9,7 +9,7 @@ use super::program::{Kinded, Program, Role};
 use super::state::{Fates, Mark, State, Who};
 use crate::log::{Activate, Block, Entry, Frame, Stamp};
 use crate::record::{Kind, Millis};
-use arrow::array::{Array, ArrayRef, StringArray};
+use arrow::array::{Array, ArrayRef, Int64Array, StringArray};
 use arrow::record_batch::RecordBatch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -396,18 +396,16 @@ impl Engine {
         let counted = block.home && !matches!(block.kind, Kind::Signal | Kind::Value);
         let column = |name: &str| {
             use arrow::array::AsArray;
-            block.rows.column_by_name(name).and_then(|c| c.as_string_opt::<i32>()).cloned()
+            block.rows.column_by_name(name).and_then(|c| c.as_string_opt::<i32>())
         };
         let (system, record) = (column("source_system"), column("record_id"));
+        let revisions = block.rows.column_by_name("revision").and_then(|c| c.as_any().downcast_ref::<Int64Array>());
         let mut fates = Fates::default();
         let mut id = Vec::new();
         for row in 0..batch.len() {
-            let text = |c: &Option<StringArray>| {
-                c.as_ref().filter(|c| c.is_valid(row)).map_or("", |c| c.value(row)).to_owned()
-            };
-            let revision = batch.int("revision", row).unwrap_or(1);
+            let revision = revisions.filter(|r| r.is_valid(row)).map_or(1, |r| r.value(row));
             id.clear();
-            for part in [&*block.space, batch.key.value(row), &text(&system), &text(&record)] {
+            for part in [&*block.space, batch.key.value(row), text_of(system, row), text_of(record, row)] {
                 id.extend_from_slice(part.as_bytes());
                 id.push(0x1f);
             }
@@ -472,8 +470,20 @@ impl Engine {
         }
     }
 
-    /// Key numbers of the rows in a set; rows of other partitions or without a key get [`NODE`].
-    pub(crate) fn keys_of(&mut self, batch: &Batch<'_>, set: usize, item: Option<&StringArray>) -> Vec<u32> {
+    /// Key numbers of the rows in a set; rows without a key get [`NODE`].
+    pub(crate) fn keys_of(&mut self, batch: &mut Batch<'_>, set: usize, item: Option<&StringArray>) -> Arc<Vec<u32>> {
+        match (item, batch.keys(set)) {
+            (None, Some(known)) => known,
+            (None, None) => {
+                let keys = Arc::new(self.keys_anew(batch, set, None));
+                batch.give_keys(set, keys.clone());
+                keys
+            }
+            (item, _) => Arc::new(self.keys_anew(batch, set, item)),
+        }
+    }
+
+    fn keys_anew(&mut self, batch: &Batch<'_>, set: usize, item: Option<&StringArray>) -> Vec<u32> {
         let program = self.program.clone();
         let spec = &program.sets[set];
         if spec.columns.is_empty() {
@@ -583,7 +593,7 @@ impl Engine {
                 let keys = if program.nodes[*node].space == space {
                     self.keys_of(batch, set, None)
                 } else {
-                    vec![NODE; batch.len()]
+                    Arc::new(vec![NODE; batch.len()])
                 };
                 columns.push((*node, *value, keys, Vec::with_capacity(batch.len())));
             }
@@ -638,7 +648,12 @@ impl Engine {
 }
 
 /// A lookup column being read: lookup node, value number, keys of the rows, values so far.
-type LookupColumn = (usize, usize, Vec<u32>, Vec<Scalar>);
+type LookupColumn = (usize, usize, Arc<Vec<u32>>, Vec<Scalar>);
+
+/// A cell of a column of texts, empty when there is none.
+fn text_of(column: Option<&StringArray>, row: usize) -> &str {
+    column.filter(|c| c.is_valid(row)).map_or("", |c| c.value(row))
+}
 
 /// Idle keys are looked for once a day.
 const SWEEP: Millis = 86_400_000;

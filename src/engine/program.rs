@@ -6,7 +6,7 @@
 use super::level::{Formula, Ladder, LadderContext, RunSpec};
 use super::pane::Panes;
 use super::window::{Function, Shape};
-use crate::model::{Chart, Method as ChartMethod, ReadingModel, Season};
+use crate::model::ReadingModel;
 use crate::pack::expression::{Expression, Want};
 use crate::pack::{
     Aggregate, Indicator, Keep, Method, OnNull, Pack, RowMatch, SignalRoute, Sql, Status, Window as WindowRule,
@@ -610,7 +610,8 @@ impl Compiler<'_> {
                         }
                     }
                     method => {
-                        let model = reading_model(method, &parameter)?;
+                        let no_method = || format!("no method \"{method}\" for models");
+                        let model = ReadingModel::of(method, &parameter).ok_or_else(no_method)?;
                         quantities = ["score", "value"].iter().chain(model.terms()).map(|q| (*q).to_owned()).collect();
                         let value = m.value.as_ref().ok_or("the model needs a value")?;
                         Kinded::Reading {
@@ -796,35 +797,6 @@ fn sliding(size: Millis, pane: Option<Millis>) -> Shape {
     }
     let count = (size + pane - 1) / pane;
     Shape { panes: Panes::Span(pane), count: u32::try_from(count).unwrap_or(u32::MAX), size: Some(size) }
-}
-
-/// A model of readings by its method, as a model file names it.
-fn reading_model(method: &str, parameter: &dyn Fn(&str, f64) -> f64) -> Result<ReadingModel, String> {
-    let chart = |method: ChartMethod| {
-        ReadingModel::Chart(Chart {
-            method,
-            warm_up: parameter("warm_up", 200.0) as u32,
-            warm_up_span: (parameter("warm_up_days", 7.0) * DAY as f64) as Millis,
-            sigma_floor: parameter("sigma_floor", 0.0),
-        })
-    };
-    Ok(match method {
-        "ewma" => chart(ChartMethod::Ewma { weight: parameter("lambda", 0.2) }),
-        "cusum" => chart(ChartMethod::Cusum { slack: parameter("k", 0.5) }),
-        "shewhart" => chart(ChartMethod::Shewhart),
-        "page_hinkley" => chart(ChartMethod::PageHinkley { slack: parameter("k", 0.1) }),
-        "holt_winters" => ReadingModel::Season(Season {
-            alpha: parameter("alpha", 0.2),
-            beta: parameter("beta", 0.0),
-            gamma: parameter("gamma", 0.2),
-            step: (parameter("step_minutes", 60.0) * MINUTE as f64) as Millis,
-            steps: parameter("steps", 24.0) as u32,
-            multiplicative: parameter("multiplicative", 0.0) > 0.0,
-            warm_up: parameter("warm_up", 3.0) as u32,
-            sigma_floor: parameter("sigma_floor", 0.0),
-        }),
-        other => return Err(format!("no method \"{other}\" for models")),
-    })
 }
 
 /// The signals of a rule go to these key spaces.

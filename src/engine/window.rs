@@ -4,7 +4,8 @@
 //! A key's window ends at e = max(log time, its newest row) and holds (e - size, e]; a row counts whenever it arrives.
 //! Promise: the aggregate after a row depends on the rows and log times before it alone, not on batches.
 //! Not here: what the values mean (`level`), which rows count (`program`).
-//! Cost: panes: 8 to 16 bytes per key and pane; rows: 24 bytes and a shared reference per row.
+//! Cost: panes: 4 to 12 bytes per pane and key that holds a row, 4 bytes for other keys; rows: 24 bytes and a shared
+//! reference per row.
 
 use super::evidence::Evidence;
 use super::pane::Panes;
@@ -89,7 +90,7 @@ impl Window {
     /// True when any key holds anything.
     pub(crate) fn any_live(&self) -> bool {
         match self {
-            Window::Panes(w) => w.live > 0,
+            Window::Panes(w) => w.places.len() > w.free.len(),
             Window::Rows(w) => w.live > 0,
         }
     }
@@ -97,15 +98,23 @@ impl Window {
     /// True when the key holds anything.
     pub(crate) fn live(&self, key: u32) -> bool {
         match self {
-            Window::Panes(w) => w.rows.get(key as usize).is_some_and(|n| *n > 0),
+            Window::Panes(w) => w.place_of(key).is_some(),
             Window::Rows(w) => w.keys.get(key as usize).is_some_and(|rows| !rows.is_empty()),
+        }
+    }
+
+    /// The keys that hold anything, in no order that means anything.
+    pub(crate) fn live_keys(&self) -> Vec<u32> {
+        match self {
+            Window::Panes(w) => w.places.iter().map(|p| p.key).filter(|key| *key != NOWHERE).collect(),
+            Window::Rows(w) => (0..w.keys.len() as u32).filter(|key| !w.keys[*key as usize].is_empty()).collect(),
         }
     }
 
     /// The aggregate of a key as it stands.
     pub(crate) fn value(&self, key: u32) -> Option<f64> {
         match self {
-            Window::Panes(w) => w.value(key as usize),
+            Window::Panes(w) => w.value(key),
             Window::Rows(w) => w.value(key as usize),
         }
     }
@@ -114,8 +123,12 @@ impl Window {
     pub(crate) fn rows(&self, key: u32, row: Option<usize>) -> u64 {
         match self {
             Window::Panes(w) => {
-                let then = row.and_then(|row| w.after.get(row));
-                then.or_else(|| w.rows.get(key as usize)).map_or(0, |n| u64::from(*n))
+                let now = || w.place_of(key).map_or(0, |place| w.places[place].rows);
+                let then = row.filter(|_| !w.after.is_empty()).map(|row| {
+                    let at = w.batch.binary_search(&(row as u32));
+                    at.ok().and_then(|at| w.after.get(at)).copied().unwrap_or(0)
+                });
+                u64::from(then.unwrap_or_else(now))
             }
             Window::Rows(_) => self.evidence(key, row).len() as u64,
         }
@@ -129,35 +142,33 @@ impl Window {
         }
     }
 
-    /// A batch of rows begins: until it ends, the window can tell what it held after each of them.
-    pub(crate) fn begin(&mut self, len: usize) {
+    /// These rows of a batch begin: until it ends, the window can tell what it held after each of them.
+    pub(crate) fn begin(&mut self, rows: &Arc<Vec<u32>>) {
         match self {
             Window::Panes(w) => {
+                w.batch = rows.clone();
                 w.after.clear();
-                w.after.resize(len, 0);
+                w.after.reserve(rows.len());
             }
             Window::Rows(w) => w.journal = Journal { on: true, ..Journal::default() },
         }
     }
 
-    /// What follows is due to this row of the batch.
-    pub(crate) fn at_row(&mut self, row: usize) {
-        if let Window::Rows(w) = self {
-            w.journal.row = row;
-        }
-    }
-
-    /// The row of the batch has been counted, or not.
-    pub(crate) fn after_row(&mut self, row: usize, key: u32) {
+    /// The next row of the batch has been counted, or not.
+    pub(crate) fn after_row(&mut self, key: u32) {
         if let Window::Panes(w) = self {
-            w.after[row] = w.rows[key as usize];
+            let rows = w.place_of(key).map_or(0, |place| w.places[place].rows);
+            w.after.push(rows);
         }
     }
 
     /// The batch is over.
     pub(crate) fn end(&mut self) {
         match self {
-            Window::Panes(w) => w.after.clear(),
+            Window::Panes(w) => {
+                w.after.clear();
+                w.batch = Arc::default();
+            }
             Window::Rows(w) => w.journal = Journal::default(),
         }
     }
@@ -169,7 +180,7 @@ impl Window {
             return false;
         }
         match self {
-            Window::Panes(w) => w.roll(key as usize, w.shape.panes.of(to)),
+            Window::Panes(w) => w.roll(key, w.shape.panes.of(to)),
             Window::Rows(w) => w.expire(key as usize, to),
         }
     }
@@ -177,7 +188,7 @@ impl Window {
     /// Forgets a key.
     pub(crate) fn forget(&mut self, key: u32) {
         match self {
-            Window::Panes(w) => w.reset(key as usize),
+            Window::Panes(w) => w.forget(key),
             Window::Rows(w) => {
                 if let Some(rows) = w.keys.get_mut(key as usize) {
                     w.live -= usize::from(!rows.is_empty());
@@ -191,34 +202,74 @@ impl Window {
     /// Bytes held, counted by our own fixed sizes.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Window::Panes(w) => w.amount.len() * 8 + w.count.len() * 4 + w.head.len() * 32,
+            Window::Panes(w) => w.amount.len() * 8 + w.count.len() * 4 + w.places.len() * 32 + w.place.len() * 4,
             Window::Rows(w) => w.keys.len() * 32 + w.keys.iter().map(|rows| rows.len() * 40).sum::<usize>(),
         }
     }
 }
 
-/// Partial aggregates per key and pane, key by key, with the running aggregate of the whole window beside them.
+/// No place, no key.
+const NOWHERE: u32 = u32::MAX;
+
+/// Partial aggregates per key and pane, key by key, with the running aggregate of the whole window beside them. A key
+/// has a place in the columns only while it holds a row: of the keys of a space most concern few indicators.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct PaneWindow {
     pub(crate) shape: Shape,
     function: Function,
-    /// Newest pane of each key.
-    head: Vec<i64>,
-    /// Rows in each key's window.
-    rows: Vec<u32>,
-    /// Aggregate of each key's whole window (sum, min or max; the newest value for last).
-    total: Vec<f64>,
-    /// Event time of the newest value, for last.
+    /// Place of each key; [`NOWHERE`] when it holds nothing.
+    place: Vec<u32>,
+    places: Vec<Place>,
+    /// Places without a key; their panes are empty.
+    free: Vec<u32>,
+    /// Event time of the newest value of each place, for last.
     newest: Vec<Millis>,
-    /// [key * panes + pane mod panes]: rows in the pane.
+    /// [place * panes + pane mod panes]: rows in the pane.
     count: Vec<u32>,
     /// The same for sum, min, max or last; empty for count.
     amount: Vec<f64>,
-    /// Keys with at least one row.
-    live: usize,
-    /// By row of the batch at work: rows in its key's window after it.
+    /// Rows of the batch at work, and how many rows their key's window held after each.
+    #[serde(skip)]
+    batch: Arc<Vec<u32>>,
     #[serde(skip)]
     after: Vec<u32>,
+}
+
+/// What is touched with every row of a key, in one piece of memory.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Place {
+    /// Newest pane.
+    head: i64,
+    /// Aggregate of the whole window (sum, min or max; the newest value for last).
+    total: f64,
+    /// Rows in the window.
+    rows: u32,
+    key: u32,
+}
+
+/// Gives the pane of an instant; instants of one batch mostly lie in one.
+#[derive(Debug)]
+pub(crate) struct PaneFinder {
+    panes: Panes,
+    from: Millis,
+    to: Millis,
+    pane: i64,
+}
+
+impl PaneFinder {
+    pub(crate) fn new(panes: Panes) -> PaneFinder {
+        PaneFinder { panes, from: 0, to: 0, pane: 0 }
+    }
+
+    #[inline]
+    pub(crate) fn of(&mut self, at: Millis) -> i64 {
+        if at < self.from || at >= self.to {
+            self.pane = self.panes.of(at);
+            self.from = self.panes.start(self.pane);
+            self.to = self.panes.start(self.pane + 1);
+        }
+        self.pane
+    }
 }
 
 impl PaneWindow {
@@ -226,20 +277,15 @@ impl PaneWindow {
         PaneWindow {
             shape,
             function,
-            head: Vec::new(),
-            rows: Vec::new(),
-            total: Vec::new(),
+            place: Vec::new(),
+            places: Vec::new(),
+            free: Vec::new(),
             newest: Vec::new(),
             count: Vec::new(),
             amount: Vec::new(),
-            live: 0,
+            batch: Arc::default(),
             after: Vec::new(),
         }
-    }
-
-    /// One more than the largest key number seen.
-    pub(crate) fn keys(&self) -> u32 {
-        self.head.len() as u32
     }
 
     fn panes(&self) -> usize {
@@ -255,94 +301,130 @@ impl PaneWindow {
     }
 
     fn reserve(&mut self, len: usize) {
-        if self.head.len() >= len {
-            return;
-        }
-        let neutral = self.neutral();
-        self.head.resize(len, i64::MIN);
-        self.rows.resize(len, 0);
-        self.total.resize(len, neutral);
-        if self.function == Function::Last {
-            self.newest.resize(len, Millis::MIN);
-        }
-        self.count.resize(len * self.panes(), 0);
-        if self.function != Function::Count {
-            self.amount.resize(len * self.panes(), neutral);
+        if self.place.len() < len {
+            self.place.resize(len, NOWHERE);
         }
     }
 
-    fn reset(&mut self, key: usize) {
-        if key >= self.head.len() {
-            return;
-        }
-        let (n, neutral) = (self.panes(), self.neutral());
-        self.live -= usize::from(self.rows[key] > 0);
-        self.head[key] = i64::MIN;
-        self.rows[key] = 0;
-        self.total[key] = neutral;
-        if let Some(newest) = self.newest.get_mut(key) {
+    #[inline]
+    fn place_of(&self, key: u32) -> Option<usize> {
+        self.place.get(key as usize).filter(|place| **place != NOWHERE).map(|place| *place as usize)
+    }
+
+    /// A place for a key that has none.
+    fn give_place(&mut self, key: u32, head: i64) -> usize {
+        let new = Place { head, total: self.neutral(), rows: 0, key };
+        let place = match self.free.pop() {
+            Some(place) => place as usize,
+            None => {
+                let (neutral, n) = (self.neutral(), (self.places.len() + 1) * self.panes());
+                self.places.push(new);
+                self.count.resize(n, 0);
+                if self.function != Function::Count {
+                    self.amount.resize(n, neutral);
+                }
+                if self.function == Function::Last {
+                    self.newest.push(Millis::MIN);
+                }
+                self.places.len() - 1
+            }
+        };
+        self.places[place] = new;
+        self.place[key as usize] = place as u32;
+        place
+    }
+
+    /// Takes the place of a key whose panes are empty.
+    fn free_place(&mut self, place: usize) {
+        let key = std::mem::replace(&mut self.places[place].key, NOWHERE);
+        self.place[key as usize] = NOWHERE;
+        self.free.push(place as u32);
+        if let Some(newest) = self.newest.get_mut(place) {
             *newest = Millis::MIN;
         }
-        self.count[key * n..(key + 1) * n].fill(0);
+    }
+
+    fn forget(&mut self, key: u32) {
+        let Some(place) = self.place_of(key) else { return };
+        let (n, neutral) = (self.panes(), self.neutral());
+        self.count[place * n..(place + 1) * n].fill(0);
         if !self.amount.is_empty() {
-            self.amount[key * n..(key + 1) * n].fill(neutral);
+            self.amount[place * n..(place + 1) * n].fill(neutral);
+        }
+        self.free_place(place);
+    }
+
+    /// Moves a key's window forward to end at `now` at least.
+    #[inline]
+    pub(crate) fn move_to(&mut self, key: u32, now: i64) {
+        if self.place_of(key).is_some_and(|place| self.places[place].head < now) {
+            self.roll(key, now);
         }
     }
 
-    fn roll(&mut self, key: usize, to: i64) -> bool {
-        let head = self.head[key];
+    fn roll(&mut self, key: u32, to: i64) -> bool {
+        let Some(place) = self.place_of(key) else { return false };
+        let left = self.roll_place(place, to);
+        if self.places[place].rows == 0 {
+            self.free_place(place);
+        }
+        left
+    }
+
+    /// Moves a place forward to end at a pane. True when something left it.
+    fn roll_place(&mut self, place: usize, to: i64) -> bool {
+        let head = self.places[place].head;
         if head >= to {
             return false;
         }
-        self.head[key] = to;
-        if self.rows[key] == 0 {
-            return false;
-        }
+        self.places[place].head = to;
         let n = self.panes();
         let neutral = self.neutral();
         let steps = to.saturating_sub(head).min(n as i64);
+        let mut slot = (head + 1).rem_euclid(n as i64) as usize;
         let mut left = 0;
-        for step in 0..steps {
-            let slot = key * n + (head + 1 + step).rem_euclid(n as i64) as usize;
-            left += self.count[slot];
-            self.count[slot] = 0;
-            if let Some(amount) = self.amount.get_mut(slot) {
+        for _ in 0..steps {
+            let at = place * n + slot;
+            left += self.count[at];
+            self.count[at] = 0;
+            if let Some(amount) = self.amount.get_mut(at) {
                 *amount = neutral;
             }
+            slot = if slot + 1 == n { 0 } else { slot + 1 };
         }
         if left == 0 {
             return false;
         }
-        self.rows[key] -= left;
-        if self.rows[key] == 0 {
-            self.live -= 1;
-            self.total[key] = neutral;
-            if let Some(newest) = self.newest.get_mut(key) {
+        self.places[place].rows -= left;
+        if self.places[place].rows > 0 {
+            self.recompute(place);
+        } else {
+            self.places[place].total = neutral;
+            if let Some(newest) = self.newest.get_mut(place) {
                 *newest = Millis::MIN;
             }
-        } else {
-            self.recompute(key);
         }
         true
     }
 
     /// Sums the panes again, oldest first, so that no rounding of rows that left stays behind.
-    fn recompute(&mut self, key: usize) {
+    fn recompute(&mut self, place: usize) {
         if matches!(self.function, Function::Count | Function::Last) {
             return;
         }
         let n = self.panes();
         let mut total = self.neutral();
-        let oldest = self.head[key] + 1;
-        for step in 0..n as i64 {
-            let slot = key * n + (oldest + step).rem_euclid(n as i64) as usize;
-            if self.count[slot] > 0 {
-                total = self.merge(total, self.amount[slot]);
+        let oldest = (self.places[place].head + 1).rem_euclid(n as i64) as usize;
+        let (counts, amounts) = (&self.count[place * n..(place + 1) * n], &self.amount[place * n..(place + 1) * n]);
+        for slot in (oldest..n).chain(0..oldest) {
+            if counts[slot] > 0 {
+                total = self.merge(total, amounts[slot]);
             }
         }
-        self.total[key] = total;
+        self.places[place].total = total;
     }
 
+    #[inline]
     fn merge(&self, a: f64, b: f64) -> f64 {
         match self.function {
             Function::Min => a.min(b),
@@ -351,47 +433,57 @@ impl PaneWindow {
         }
     }
 
-    /// Counts a value. False when it is too old for the window.
+    /// Counts a value that lies in `pane`. False when it is too old for the window.
+    ///
+    /// - `now`: the pane of the log time
     #[inline]
-    pub(crate) fn add(&mut self, key: u32, at: Millis, log_time: Millis, value: f64) -> bool {
-        let key = key as usize;
-        let pane = self.shape.panes.of(at);
-        let end = self.head[key].max(self.shape.panes.of(log_time.max(at)));
-        if end > self.head[key] {
-            self.roll(key, end);
-        }
+    pub(crate) fn add(&mut self, key: u32, at: Millis, pane: i64, now: i64, value: f64) -> bool {
         let n = self.panes();
-        if pane <= end - n as i64 {
-            return false;
-        }
-        let slot = key * n + pane.rem_euclid(n as i64) as usize;
+        let place = match self.place_of(key) {
+            Some(place) => {
+                let end = now.max(pane);
+                if end > self.places[place].head {
+                    self.roll_place(place, end);
+                }
+                if pane <= self.places[place].head.saturating_sub(n as i64) {
+                    if self.places[place].rows == 0 {
+                        self.free_place(place);
+                    }
+                    return false;
+                }
+                place
+            }
+            None if pane <= now.saturating_sub(n as i64) => return false,
+            None => self.give_place(key, now.max(pane)),
+        };
+        let slot = place * n + pane.rem_euclid(n as i64) as usize;
         self.count[slot] += 1;
-        self.live += usize::from(self.rows[key] == 0);
-        self.rows[key] += 1;
+        self.places[place].rows += 1;
         match self.function {
             Function::Count | Function::Distinct => {}
             Function::Last => {
-                if at >= self.newest[key] {
-                    self.newest[key] = at;
-                    self.total[key] = value;
+                if at >= self.newest[place] {
+                    self.newest[place] = at;
+                    self.places[place].total = value;
                 }
             }
             _ => {
                 self.amount[slot] = self.merge(self.amount[slot], value);
-                self.total[key] = self.merge(self.total[key], value);
+                self.places[place].total = self.merge(self.places[place].total, value);
             }
         }
         true
     }
 
-    fn value(&self, key: usize) -> Option<f64> {
+    #[inline]
+    fn value(&self, key: u32) -> Option<f64> {
         // A key that was never seen and one that holds nothing are the same: key numbers must not show.
-        let rows = self.rows.get(key).copied().unwrap_or(0);
-        match self.function {
-            Function::Count => Some(f64::from(rows)),
-            _ if rows == 0 => None,
-            Function::Avg => Some(self.total[key] / f64::from(rows)),
-            _ => Some(self.total[key]),
+        let place = self.place_of(key).map(|place| &self.places[place]);
+        match (self.function, place) {
+            (Function::Count, _) => Some(place.map_or(0.0, |p| f64::from(p.rows))),
+            (_, None) => None,
+            (Function::Avg, Some(p)) => Some(p.total / f64::from(p.rows)),
+            (_, Some(p)) => Some(p.total),
         }
     }
 }
@@ -435,9 +527,12 @@ pub(crate) struct RowWindow {
 }
 
 impl RowWindow {
-    /// One more than the largest key number seen.
-    pub(crate) fn keys(&self) -> u32 {
-        self.keys.len() as u32
+    /// What follows is due to this row of the batch: the key's window moves on to the log time.
+    pub(crate) fn at_row(&mut self, key: u32, row: usize, log_time: Millis) {
+        self.journal.row = row;
+        if log_time != Millis::MIN {
+            self.expire(key as usize, log_time);
+        }
     }
 
     fn expire(&mut self, key: usize, to: Millis) -> bool {

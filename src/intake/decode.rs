@@ -168,7 +168,8 @@ struct Node {
     /// `limits.` for the members of `limits`; empty at the top.
     prefix: String,
     fields: BTreeMap<String, Target>,
-    /// What stood at each place of the last object: feeds keep the order of their members, so the next one hits here.
+    /// What stood at each place of the last object, in quotes: feeds keep the order of their members, so the next one
+    /// hits here.
     memo: Vec<(Box<str>, Target)>,
     /// The record in which it was last seen.
     seen: u64,
@@ -202,6 +203,10 @@ pub(super) struct Decoder {
     /// Texts whose width or invisible characters were put right.
     pub(super) cleaned: u64,
     csv: Vec<Target>,
+    /// Whether any column must be there.
+    requires: bool,
+    /// The cells of the last row, empty: the next row is written into the same memory.
+    spare: Vec<Cell<'static>>,
 }
 
 type Wrong = (&'static str, &'static str);
@@ -247,6 +252,8 @@ impl Decoder {
             }
         }
         Ok(Decoder {
+            requires: inputs.iter().any(|i| i.required),
+            spare: Vec::new(),
             inputs,
             twin,
             nodes,
@@ -275,25 +282,38 @@ impl Decoder {
         all
     }
 
-    fn target(&mut self, node: usize, ordinal: usize, name: &str) -> Target {
+    /// Reads the next name of an object; `None` at its closing brace.
+    fn target(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        first: &mut bool,
+        node: usize,
+        ordinal: usize,
+    ) -> Result<Option<Target>, JsonError> {
         if let Some((known, target)) = self.nodes[node].memo.get(ordinal)
-            && **known == *name
+            && scanner.named(first, known.as_bytes())
         {
-            return *target;
+            return Ok(Some(*target));
         }
-        let target = match self.nodes[node].fields.get(name) {
+        let Some(name) = scanner.name(first)? else { return Ok(None) };
+        let target = match self.nodes[node].fields.get(&*name) {
             Some(target) => *target,
-            None => self.unlisted_target(node, name),
+            None => self.unlisted_target(node, &name),
         };
         let memo = &mut self.nodes[node].memo;
-        if name.len() <= 64 {
+        // A name with escapes is written in many ways.
+        if let Cow::Borrowed(name) = name
+            && name.len() <= 64
+        {
             match ordinal {
-                _ if ordinal < memo.len() => memo[ordinal] = (name.into(), target),
-                _ if ordinal == memo.len() && ordinal < MEMO_MAX => memo.push((name.into(), target)),
+                _ if ordinal < memo.len() => memo[ordinal] = (format!("\"{name}\"").into(), target),
+                _ if ordinal == memo.len() && ordinal < MEMO_MAX => {
+                    memo.push((format!("\"{name}\"").into(), target));
+                }
                 _ => {}
             }
         }
-        target
+        Ok(Some(target))
     }
 
     fn unlisted_target(&mut self, node: usize, name: &str) -> Target {
@@ -342,13 +362,21 @@ impl Decoder {
         Ok(row)
     }
 
-    fn empty<'a>(&self) -> Row<'a> {
-        let mut cells = Vec::new();
+    fn empty<'a>(&mut self) -> Row<'a> {
+        let mut cells = rest_of(std::mem::take(&mut self.spare));
         cells.resize_with(self.inputs.len(), Cell::default);
         Row { cells, fault: None, sentinels: Vec::new(), kind: false }
     }
 
+    /// Takes back the cells of a row that has been written.
+    pub(super) fn recycle(&mut self, cells: Vec<Cell<'_>>) {
+        self.spare = rest_of(cells);
+    }
+
     fn required(&self, row: &mut Row<'_>) {
+        if !self.requires {
+            return;
+        }
         let missing = self.inputs.iter().zip(&row.cells).enumerate();
         let missing =
             missing.filter(|(i, (input, cell))| input.required && cell.is_empty() && !row.sentinels.contains(i));
@@ -369,8 +397,7 @@ impl Decoder {
         let duplicate = || Fault::json(JsonError::Duplicate);
         let mut first = true;
         let mut ordinal = 0;
-        while let Some(name) = scanner.name(&mut first)? {
-            let target = self.target(node, ordinal, &name);
+        while let Some(target) = self.target(scanner, &mut first, node, ordinal)? {
             ordinal += 1;
             match target {
                 Target::Column(column) => {
@@ -437,54 +464,58 @@ impl Decoder {
         let value = scanner.value()?;
         let input = &self.inputs[column];
         let ty = input.ty;
-        let found = match (ty, &value) {
-            (_, Value::Null) => Ok(Cell::Null),
-            (Type::Json, Value::Object | Value::Array) => {
-                let members = input.members;
-                let name = input.name.clone();
-                let mut how = Compact { text: mask_text, members, out: String::new(), dropped: Vec::new() };
-                scanner.compact(&value, depth + 1, &mut how)?;
-                for member in how.dropped {
-                    let target = self.unlisted_name(format!("{name}."), &member);
-                    if let Target::Unlisted(at) = target {
-                        self.count_unlisted(at);
-                    }
-                }
-                Ok(Cell::Text(Cow::Owned(how.out)))
-            }
-            (Type::Json, _) => Err(("type", "an object or array is expected")),
-            (Type::TextList, Value::Array) => {
-                let mut items: Vec<Cow<'a, str>> = Vec::new();
-                let mut wrong = None;
-                let mut first = true;
-                while scanner.element(&mut first)? {
-                    match scanner.value()? {
-                        Value::Text(item) => match text::prose(item) {
-                            Some((item, changed)) => {
-                                self.cleaned += u64::from(changed);
-                                items.push(mask_text(&item).map_or(item, Cow::Owned));
-                            }
-                            None => wrong = Some(("text", "a control character inside a text")),
-                        },
-                        other => {
-                            wrong = Some(("type", "a list of texts is expected"));
-                            scanner.skip_rest(&other, depth + 2)?;
+        let found = match value {
+            Value::Null => Ok(Cell::Null),
+            Value::Object | Value::Array => match (ty, &value) {
+                (Type::Json, _) => {
+                    let members = input.members;
+                    let name = input.name.clone();
+                    let mut how = Compact { text: mask_text, members, out: String::new(), dropped: Vec::new() };
+                    scanner.compact(&value, depth + 1, &mut how)?;
+                    for member in how.dropped {
+                        let target = self.unlisted_name(format!("{name}."), &member);
+                        if let Target::Unlisted(at) = target {
+                            self.count_unlisted(at);
                         }
                     }
+                    Ok(Cell::Text(Cow::Owned(how.out)))
                 }
-                wrong.map_or(Ok(Cell::List(items)), Err)
-            }
-            (Type::TextList, _) => Err(("type", "a list of texts is expected")),
-            (_, Value::Object | Value::Array) => {
-                scanner.skip_rest(&value, depth + 1)?;
-                Err(("type", "a single value is expected"))
-            }
-            (_, _) => scalar(input, value.clone(), input.quoted, &self.mask, &mut self.cleaned),
+                (Type::TextList, Value::Array) => {
+                    let mut items: Vec<Cow<'a, str>> = Vec::new();
+                    let mut wrong = None;
+                    let mut first = true;
+                    while scanner.element(&mut first)? {
+                        match scanner.value()? {
+                            Value::Text(item) => match text::prose(item) {
+                                Some((item, changed)) => {
+                                    self.cleaned += u64::from(changed);
+                                    items.push(mask_text(&item).map_or(item, Cow::Owned));
+                                }
+                                None => wrong = Some(("text", "a control character inside a text")),
+                            },
+                            other => {
+                                wrong = Some(("type", "a list of texts is expected"));
+                                scanner.skip_rest(&other, depth + 2)?;
+                            }
+                        }
+                    }
+                    wrong.map_or(Ok(Cell::List(items)), Err)
+                }
+                // What is not expected here is stepped over, so that the record's end is found.
+                _ => {
+                    scanner.skip_rest(&value, depth + 1)?;
+                    Err(match ty {
+                        Type::TextList => ("type", "a list of texts is expected"),
+                        _ => ("type", "a single value is expected"),
+                    })
+                }
+            },
+            _ => match ty {
+                Type::Json => Err(("type", "an object or array is expected")),
+                Type::TextList => Err(("type", "a list of texts is expected")),
+                _ => scalar(input, value, input.quoted, &self.mask, &mut self.cleaned),
+            },
         };
-        // An object where a list is expected is stepped over, so that the record's end is found.
-        if matches!((ty, &value), (Type::TextList, Value::Object)) {
-            scanner.skip_rest(&value, depth + 1)?;
-        }
         self.put(column, found, row);
         Ok(())
     }
@@ -577,6 +608,12 @@ impl Decoder {
         self.required(&mut row);
         Ok(row)
     }
+}
+
+/// The memory of cells for cells of another text. Collecting in place keeps it.
+fn rest_of<'b>(mut cells: Vec<Cell<'_>>) -> Vec<Cell<'b>> {
+    cells.clear();
+    cells.into_iter().map(|_| Cell::Missing).collect()
 }
 
 fn csv_field<'a>(input: &Input, field: Cow<'a, str>, mask: &Mask, cleaned: &mut u64) -> Result<Cell<'a>, Wrong> {

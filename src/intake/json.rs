@@ -295,6 +295,31 @@ impl<'a> Scanner<'a> {
         Ok(Some(name))
     }
 
+    /// Inside an object: steps over the next name and its colon when it is exactly this one; otherwise nothing is read.
+    ///
+    /// - `quoted`: the name with its quotes, without escapes
+    pub(super) fn named(&mut self, first: &mut bool, quoted: &[u8]) -> bool {
+        let from = self.at;
+        if !*first {
+            if self.peek() != Some(b',') {
+                self.at = from;
+                return false;
+            }
+            self.at += 1;
+        }
+        self.space();
+        if self.bytes().get(self.at..).is_some_and(|rest| rest.starts_with(quoted)) {
+            self.at += quoted.len();
+            if self.peek() == Some(b':') {
+                self.at += 1;
+                *first = false;
+                return true;
+            }
+        }
+        self.at = from;
+        false
+    }
+
     /// Inside an array: true when another element stands next, false after the closing bracket was consumed.
     pub(super) fn element(&mut self, first: &mut bool) -> Result<bool, JsonError> {
         match self.peek().ok_or(END)? {

@@ -562,16 +562,13 @@ impl Mapper {
     }
 
     fn accept(&mut self, mut row: Row<'_>, place: Place<'_>) {
-        if let Some(fault) = row.fault.take() {
-            return self.dead(place, fault, self.kind.word());
-        }
-        if self.envelope && !row.kind {
+        if row.fault.is_none() && self.envelope && !row.kind {
             let field: Arc<str> = "kind".into();
-            return self.dead(
-                place,
-                Fault::new("kind", "the record does not say its kind").at(&field),
-                self.kind.word(),
-            );
+            row.fault = Some(Fault::new("kind", "the record does not say its kind").at(&field));
+        }
+        if let Some(fault) = row.fault.take() {
+            self.dead(place, fault, self.kind.word());
+            return self.decoder.recycle(row.cells);
         }
         match &mut self.mapping {
             None => match self.validator.row(&mut row.cells, Declared::default(), place.wall) {
@@ -585,6 +582,7 @@ impl Mapper {
             },
             Some(mapping) => mapping.hold(&row, place),
         }
+        self.decoder.recycle(row.cells);
     }
 
     fn map_if_full(&mut self) {

@@ -11,8 +11,9 @@ use crate::record::time::{self, local_day};
 use arrow::array::{Array, AsArray, Date32Array, StringArray};
 use arrow::datatypes::{Date32Type, Int64Type, TimestampMillisecondType};
 use arrow::record_batch::RecordBatch;
+use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// One version of an object: what enrichment reads.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -121,7 +122,8 @@ impl Registry {
     /// What [`Registry::save`] gave; `None` when it does not read.
     #[must_use]
     pub fn restore(bytes: &[u8]) -> Option<Registry> {
-        serde_json::from_slice(bytes).ok().map(|objects| Registry { objects })
+        let objects: BTreeMap<String, Vec<Version>> = serde_json::from_slice(bytes).ok()?;
+        Some(Registry { objects: objects.into_iter().collect() })
     }
 
     /// Number of objects.

@@ -24,13 +24,22 @@ pub(super) fn narrow(c: char) -> char {
     }
 }
 
+/// True when every character is printable ASCII or a space. Every byte is looked at: that takes no branch a byte.
+pub(super) fn printable(text: &str) -> bool {
+    text.bytes().fold(true, |so_far, b| so_far & (b.wrapping_sub(0x20) < 0x5f))
+}
+
+/// True when [`code`] would change nothing: printable ASCII without outer space, not empty.
+pub(super) fn is_code(text: &str) -> bool {
+    matches!(text.as_bytes(), [first, .., last] if *first != b' ' && *last != b' ') && printable(text)
+}
+
 /// An id, code, word or number in quotes: trimmed, full width to ASCII, invisible characters out. The flag says whether
 /// more than outer space changed.
 ///
 /// `None` when a control character is inside.
 pub(super) fn code<'a>(text: Cow<'a, str>) -> Option<(Cow<'a, str>, bool)> {
-    let plain = text.bytes().all(|b| (0x20..0x7f).contains(&b));
-    if plain {
+    if printable(&text) {
         let trimmed = text.trim_ascii();
         if trimmed.len() == text.len() {
             return Some((text, false));

@@ -181,13 +181,11 @@ impl Embedded {
             record.round = Some(hour);
         }
         let mut blocks: Vec<Vec<Block>> = vec![Vec::new(); self.engines.len()];
-        for (source, rows) in rows {
-            let routed = self.router.route(source, rows);
-            self.unknown_objects += routed.unknown_objects;
-            for (partition, block) in routed.blocks {
-                if let Some(blocks) = blocks.get_mut(partition as usize) {
-                    blocks.push(block);
-                }
+        let routed = self.router.route_runs(rows);
+        self.unknown_objects += routed.unknown_objects.values().sum::<u64>();
+        for (partition, block) in routed.blocks {
+            if let Some(blocks) = blocks.get_mut(partition as usize) {
+                blocks.push(block);
             }
         }
         let pack: Arc<str> = self.judge.pack.hash.as_str().into();

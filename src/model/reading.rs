@@ -2,8 +2,12 @@
 //!
 //! In: readings of one key in event-time order. Out: [`Scored`]. State is bounded and saved bit for bit.
 
-use super::{Chart, ChartState, Season, SeasonState};
+use super::{Chart, ChartState, Method, Season, SeasonState};
 use serde::{Deserialize, Serialize};
+
+/// Milliseconds.
+const MINUTE: f64 = 60_000.0;
+const DAY: f64 = 86_400_000.0;
 
 /// Most terms that a score can have.
 pub const TERMS: usize = 4;
@@ -36,6 +40,37 @@ pub enum ReadingState {
 }
 
 impl ReadingModel {
+    /// The model of a method with its parameters, as a file in `models/` names them; `parameter` gives the value of a
+    /// name, or the default that it is called with. `None` for a method that is no model of readings.
+    #[must_use]
+    pub fn of(method: &str, parameter: &dyn Fn(&str, f64) -> f64) -> Option<ReadingModel> {
+        let chart = |method: Method| {
+            ReadingModel::Chart(Chart {
+                method,
+                warm_up: parameter("warm_up", 200.0) as u32,
+                warm_up_span: (parameter("warm_up_days", 7.0) * DAY) as i64,
+                sigma_floor: parameter("sigma_floor", 0.0),
+            })
+        };
+        Some(match method {
+            "ewma" => chart(Method::Ewma { weight: parameter("lambda", 0.2) }),
+            "cusum" => chart(Method::Cusum { slack: parameter("k", 0.5) }),
+            "shewhart" => chart(Method::Shewhart),
+            "page_hinkley" => chart(Method::PageHinkley { slack: parameter("k", 0.1) }),
+            "holt_winters" => ReadingModel::Season(Season {
+                alpha: parameter("alpha", 0.2),
+                beta: parameter("beta", 0.0),
+                gamma: parameter("gamma", 0.2),
+                step: (parameter("step_minutes", 60.0) * MINUTE) as i64,
+                steps: parameter("steps", 24.0) as u32,
+                multiplicative: parameter("multiplicative", 0.0) > 0.0,
+                warm_up: parameter("warm_up", 3.0) as u32,
+                sigma_floor: parameter("sigma_floor", 0.0),
+            }),
+            _ => return None,
+        })
+    }
+
     /// A key that has said nothing.
     #[must_use]
     pub fn state(&self) -> ReadingState {

@@ -20,6 +20,12 @@ pub struct ModelFile {
     pub owner: String,
     /// 参数
     pub parameters: BTreeMap<String, f64>,
+    /// 阈值: the score from which `model score` marks an alarm; indicators have levels of their own
+    #[serde(default)]
+    pub threshold: Option<f64>,
+    /// 误报率: what the threshold stands for
+    #[serde(default)]
+    pub false_alarms: Option<String>,
     /// 数据: what it was fitted or set on, with dates
     pub fitted_on: String,
     /// 出处: paper or standard

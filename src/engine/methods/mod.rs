@@ -20,6 +20,7 @@ use super::program::Kinded;
 use super::state::{MethodState, forgotten};
 use crate::model::ReadingState;
 use crate::record::{Level, Millis};
+use std::sync::Arc;
 
 /// What a method knows of a key when it judges.
 #[derive(Default)]
@@ -69,9 +70,13 @@ impl Engine {
         }
         let program = self.program.clone();
         let n = &program.nodes[node];
-        let known_len = self.state.nodes[node].standing.level.len();
-        if key as usize >= known_len {
-            return;
+        if key as usize >= self.state.nodes[node].standing.level.len() {
+            if !matches!(n.kind, Kinded::Measure { .. }) {
+                return;
+            }
+            // The windows know the key; nothing has been judged of it that had to be remembered.
+            let len = self.set_len(n.set);
+            self.state.nodes[node].reserve(n, len);
         }
         let k = key as usize;
         let mut runs = Vec::new();
@@ -188,8 +193,8 @@ impl Engine {
         if n.segments.is_empty() && n.rows.is_empty() {
             return Vec::new();
         }
-        let segments: Vec<Vec<bool>> = n.segments.iter().map(|e| batch.mask(Some(*e))).collect();
-        let rows: Vec<Vec<bool>> = n.rows.iter().map(|e| batch.mask(Some(*e))).collect();
+        let segments: Vec<_> = n.segments.iter().map(|e| batch.mask(Some(*e))).collect();
+        let rows: Vec<_> = n.rows.iter().map(|e| batch.mask(Some(*e))).collect();
         (0..batch.len())
             .map(|row| {
                 let segment = segments.iter().position(|s| s[row]).map_or(0, |s| s as u8 + 1);
@@ -206,8 +211,8 @@ impl Engine {
         if n.roster_notes.is_empty() {
             return Vec::new();
         }
-        let none = vec![false; batch.len()];
-        let all: Vec<Vec<bool>> =
+        let none = Arc::new(vec![false; batch.len()]);
+        let all: Vec<Arc<Vec<bool>>> =
             n.roster_notes.iter().map(|e| e.map_or_else(|| none.clone(), |e| batch.mask(Some(e)))).collect();
         let (segments, rows) = all.split_at(n.segments.len());
         (0..batch.len())

@@ -6,7 +6,9 @@ use super::super::level::NONE;
 use super::super::program::Kinded;
 use super::super::state::{MethodState, forgotten};
 use super::Known;
+use crate::pack::OnNull;
 use crate::record::Millis;
+use arrow::array::Array;
 
 /// Runs of a key, and its newest sample's time.
 type Held = Vec<Option<(Millis, u32)>>;
@@ -16,19 +18,31 @@ impl Engine {
         let program = self.program.clone();
         let n = &program.nodes[node];
         let Kinded::Sustained { value, gap } = &n.kind else { return };
-        let mask = batch.mask(n.inputs[0].filter);
-        if !mask.iter().any(|m| *m) {
+        let selected = batch.selected(n.inputs[0].filter);
+        if selected.is_empty() {
             return;
         }
-        let values = self.reading(batch, node, *value, &mask);
+        let numbers = batch.numbers(*value);
+        let zero = n.rule.on_null == OnNull::Zero;
         let keys = self.keys_of(batch, n.set, None);
         let len = self.set_len(n.set);
         self.state.nodes[node].reserve(n, len);
         let noted = self.note_row(batch, node);
         let mut runs = Vec::new();
-        for row in 0..batch.len() {
-            let (key, Some(v)) = (keys[row], values[row]) else { continue };
-            if !mask[row] || key == NODE {
+        for row in selected.iter() {
+            let row = *row as usize;
+            let key = keys[row];
+            let v = match numbers.as_ref().filter(|n| n.is_valid(row) && n.value(row).is_finite()) {
+                Some(n) => n.value(row),
+                None => {
+                    self.state.nodes[node].nulls += u64::from(numbers.is_some());
+                    if !zero || numbers.is_none() {
+                        continue;
+                    }
+                    0.0
+                }
+            };
+            if key == NODE {
                 continue;
             }
             let k = key as usize;

@@ -467,7 +467,7 @@ on_null: skip"
     };
     assert_eq!(raised("").story("surge"), Vec::<String>::new());
     let seen = raised("group: \"region\"\n");
-    assert_eq!(seen.story("surge"), ["193m E2 raised blue"]);
+    assert_eq!(seen.story("surge"), ["192m E2 raised blue"]);
     let mean = seen.changes[0].readings.iter().find(|r| r.name == "mean").and_then(|r| r.value);
     assert_eq!(mean, Some(1.0));
 }

@@ -99,16 +99,13 @@ impl Mapping {
     fn entries(&mut self, rows: &[(Arc<str>, RecordBatch)], stamp: &Stamp, ticks: bool, commit: &mut IntakeCommit) {
         let Some(made) = &mut self.made else { return };
         let mut blocks: BTreeMap<u32, Vec<Block>> = BTreeMap::new();
-        for (source, rows) in rows {
-            let routed = made.router.route(source, rows);
-            commit.registry.extend(routed.registry);
-            if let Some(source) = made.pack.sources.get(&**source).filter(|_| routed.unknown_objects > 0) {
-                let kind = source.kind.word().to_owned();
-                *commit.seen.unknown_objects.entry(kind).or_default() += routed.unknown_objects;
-            }
-            for (partition, block) in routed.blocks {
-                blocks.entry(partition).or_default().push(block);
-            }
+        let routed = made.router.route_runs(rows);
+        commit.registry.extend(routed.registry);
+        for (kind, rows) in routed.unknown_objects {
+            *commit.seen.unknown_objects.entry(kind.word().to_owned()).or_default() += rows;
+        }
+        for (partition, block) in routed.blocks {
+            blocks.entry(partition).or_default().push(block);
         }
         let pack: Arc<str> = made.pack.hash.as_str().into();
         for partition in 0..self.options.partitions {

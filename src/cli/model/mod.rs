@@ -1,0 +1,107 @@
+//! `forewarn model`: what models there are, and their scores over series in files.
+//!
+//! In: `models/<name>.yaml` and CSV files. Out: a table; scores, one row per input row.
+//! Promise: the code that scores here is the one that scores in the engine.
+
+mod series;
+
+use super::CliError;
+use crate::pack::{Body, ModelFile, Pack};
+use clap::{Args, Subcommand};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// 清单 Every model: method, version, threshold and what it stands for, owner, data it was fitted on
+    List(Models),
+    /// 评分 Scores series in files by a model, as the engine would score them
+    ///
+    /// For each CSV file a file of the same relative name under --out: the time as it stands in the input, anomaly_score
+    /// from 0 to 1 (0.5 is the model's threshold) and alarm, one row per input row. A reading that is missing or no
+    /// number scores 0. Columns named anomaly, changepoint, label or is_anomaly are labels and are not read.
+    ///
+    /// Example: forewarn model score ewma --series data/realKnownCause --out scores
+    Score(Score),
+}
+
+/// Where model files are.
+#[derive(Debug, Args)]
+pub(crate) struct Models {
+    /// Folder of the models; those built in, when it is not there
+    #[arg(long, value_name = "DIR", default_value = "models")]
+    pub(crate) models: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Score {
+    /// The model's id
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// CSV files, or folders of them: time column first, then one or more value columns; `,` or `;` between them
+    #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
+    pub(crate) series: Vec<PathBuf>,
+    /// Folder for the scores
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// The first N rows of each series may be used to calibrate; they score 0
+    #[arg(long, value_name = "N")]
+    pub(crate) calibrate: Option<u32>,
+    /// Where model files are
+    #[command(flatten)]
+    pub(crate) models: Models,
+}
+
+pub(crate) fn run(command: &ModelCommand) -> Result<u8, CliError> {
+    match command {
+        ModelCommand::List(models) => {
+            list(&read(&models.models)?);
+            Ok(0)
+        }
+        ModelCommand::Score(score) => {
+            let models = read(&score.models.models)?;
+            let model = models.get(&score.name).ok_or_else(|| {
+                let names: Vec<&str> = models.keys().map(String::as_str).collect();
+                CliError::Usage(format!("no model \"{}\"; there are {}", score.name, names.join(", ")))
+            })?;
+            series::score(model, &score.series, score.calibrate, &score.out)
+        }
+    }
+}
+
+/// The model files of a folder, and those built in that it does not have.
+fn read(folder: &Path) -> Result<BTreeMap<String, ModelFile>, CliError> {
+    let mut files = BTreeMap::new();
+    if folder.is_dir() {
+        let wrong = |source| CliError::File { action: "read", path: folder.to_owned(), source };
+        for entry in std::fs::read_dir(folder).map_err(wrong)? {
+            let path = entry.map_err(wrong)?.path();
+            if path.extension().is_some_and(|e| e == "yaml") {
+                let text = std::fs::read_to_string(&path).map_err(|source| CliError::File {
+                    action: "read",
+                    path: path.clone(),
+                    source,
+                })?;
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                files.insert(format!("models/{name}"), text);
+            }
+        }
+    }
+    let pack = Pack::read(Body::with_defaults(files)).map_err(|findings| {
+        let first = findings.first().map_or_else(String::new, |f| format!("{}: {}", f.place.file, f.message));
+        CliError::Usage(format!("{first}; `forewarn check {}` says more", folder.display()))
+    })?;
+    Ok(pack.models)
+}
+
+fn list(models: &BTreeMap<String, ModelFile>) {
+    for model in models.values() {
+        println!("{:<16}{} ({}, version {})", model.id, model.name, model.method, model.version);
+        if let Some(threshold) = model.threshold {
+            let stands = model.false_alarms.as_deref().unwrap_or("-");
+            println!("{:<16}阈值 threshold {threshold}: {stands}", "");
+        }
+        println!("{:<16}负责 owner {}; 数据 fitted on {}", "", model.owner, model.fitted_on);
+        println!("{:<16}出处 source {}", "", model.source);
+    }
+}
