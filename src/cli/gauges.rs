@@ -3,24 +3,23 @@
 //! In: what came in, what each commit brought, the engines' own counts. Out: counters that add up on every scrape:
 //! `forewarn_records_in_total` is at least the sum of `forewarn_records_total`, and equal to it between steps.
 
-use crate::engine::{ChangeKind, Fates, RuleUse};
-use crate::log::{DeadLetter, Embedded, Step};
-use crate::metrics::{Fate, Mark, Metrics};
+use crate::engine::ChangeKind;
+use crate::log::{DeadLetter, Embedded, Step, Tally};
+use crate::metrics::{Fate, Metrics};
 use crate::record::{Kind, Level};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(crate) struct Gauges {
     metrics: Arc<Metrics>,
-    fates: BTreeMap<String, Fates>,
-    usage: BTreeMap<Arc<str>, RuleUse>,
+    tally: Tally,
     /// Lead department and level of each open warning.
     open: BTreeMap<String, (String, Level)>,
 }
 
 impl Gauges {
     pub(crate) fn new(metrics: Arc<Metrics>) -> Gauges {
-        Gauges { metrics, fates: BTreeMap::new(), usage: BTreeMap::new(), open: BTreeMap::new() }
+        Gauges { metrics, tally: Tally::default(), open: BTreeMap::new() }
     }
 
     /// Records came in.
@@ -37,30 +36,7 @@ impl Gauges {
 
     /// A commit was made.
     pub(crate) fn committed(&mut self, run: &Embedded, step: &Step) {
-        for (kind, now) in run.fates() {
-            let was = self.fates.entry(kind.clone()).or_default();
-            let m = &self.metrics;
-            for (fate, n) in [
-                (Fate::Used, now.used - was.used),
-                (Fate::Duplicate, now.duplicate - was.duplicate),
-                (Fate::StaleRevision, now.stale_revision - was.stale_revision),
-            ] {
-                if n > 0 {
-                    m.records(&kind, fate, n);
-                }
-            }
-            for (mark, n) in [
-                (Mark::Late, now.late - was.late),
-                (Mark::BeyondWindows, now.beyond_windows - was.beyond_windows),
-                (Mark::DedupeUnknown, now.dedupe_unknown - was.dedupe_unknown),
-                (Mark::Uncorrectable, now.uncorrectable - was.uncorrectable),
-            ] {
-                if n > 0 {
-                    m.marked(&kind, mark, n);
-                }
-            }
-            *was = now;
-        }
+        self.tally.fates(&run.fates(), &self.metrics);
         for (kind, n) in [(Kind::Signal, step.signals.len()), (Kind::Value, step.values.len())] {
             if n > 0 {
                 self.metrics.loop_records(kind, n as u64);
@@ -106,26 +82,13 @@ impl Gauges {
     /// Log time, lag and the use of each rule; a few times a second is enough.
     pub(crate) fn standing(&mut self, run: &Embedded, lag_seconds: f64) {
         self.metrics.log_time_lag(lag_seconds);
-        let mut usage: BTreeMap<Arc<str>, RuleUse> = BTreeMap::new();
         for (partition, engine) in run.engines().iter().enumerate() {
             if let Some(at) = engine.log_time() {
                 self.metrics.log_time(u32::try_from(partition).unwrap_or(u32::MAX), at);
             }
-            for (rule, used) in engine.usage() {
-                let all = usage.entry(rule).or_default();
-                all.matches += used.matches;
-                all.nulls += used.nulls;
-                all.refused += used.refused;
-                all.bytes += used.bytes;
-            }
         }
-        for (rule, used) in usage {
-            let was = self.usage.get(&rule).copied().unwrap_or_default();
-            self.metrics.rule_matches(&rule, used.matches.saturating_sub(was.matches));
-            self.metrics.rule_nulls(&rule, used.nulls.saturating_sub(was.nulls));
-            self.metrics.refused_keys(&rule, used.refused.saturating_sub(was.refused));
-            self.metrics.rule_state_bytes(&rule, used.bytes as u64);
-            self.usage.insert(rule, used);
+        for (rule, bytes) in self.tally.usage(run.engines(), &self.metrics) {
+            self.metrics.rule_state_bytes(&rule, bytes as u64);
         }
     }
 

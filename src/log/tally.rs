@@ -20,12 +20,12 @@ impl Tally {
     /// What the engine has counted so far was told by somebody else.
     pub fn skip(&mut self, engine: &Engine) {
         self.fates = engine.fates().clone();
-        self.usage = engine.usage();
+        self.usage = totals([engine]);
     }
 
     /// Tells what became of records since the last time.
-    pub fn fates(&mut self, engine: &Engine, metrics: &Metrics) {
-        for (kind, now) in engine.fates() {
+    pub fn fates(&mut self, all: &BTreeMap<String, Fates>, metrics: &Metrics) {
+        for (kind, now) in all {
             let was = self.fates.entry(kind.clone()).or_default();
             for (fate, n) in [
                 (Fate::Used, now.used - was.used),
@@ -52,17 +52,34 @@ impl Tally {
 
     /// Tells matches and nulls of each rule since the last time. Gives the bytes of each now. Costs a walk over all
     /// rules: once a second is enough.
-    pub fn usage(&mut self, engine: &Engine, metrics: &Metrics) -> BTreeMap<Arc<str>, usize> {
-        let mut bytes = BTreeMap::new();
-        for (rule, used) in engine.usage() {
+    pub fn usage<'a>(
+        &mut self,
+        engines: impl IntoIterator<Item = &'a Engine>,
+        metrics: &Metrics,
+    ) -> BTreeMap<Arc<str>, usize> {
+        let mut held = BTreeMap::new();
+        for (rule, used) in totals(engines) {
             let was = self.usage.get(&rule).copied().unwrap_or_default();
             // Another pack may have begun the rule anew.
             metrics.rule_matches(&rule, used.matches.saturating_sub(was.matches));
             metrics.rule_nulls(&rule, used.nulls.saturating_sub(was.nulls));
             metrics.refused_keys(&rule, used.refused.saturating_sub(was.refused));
-            bytes.insert(rule.clone(), used.bytes);
+            held.insert(rule.clone(), used.bytes);
             self.usage.insert(rule, used);
         }
-        bytes
+        held
     }
+}
+
+/// What each rule has used over some engines.
+fn totals<'a>(engines: impl IntoIterator<Item = &'a Engine>) -> BTreeMap<Arc<str>, RuleUse> {
+    let mut all: BTreeMap<Arc<str>, RuleUse> = BTreeMap::new();
+    for (rule, used) in engines.into_iter().flat_map(Engine::usage) {
+        let total = all.entry(rule).or_default();
+        total.matches += used.matches;
+        total.nulls += used.nulls;
+        total.refused += used.refused;
+        total.bytes += used.bytes;
+    }
+    all
 }

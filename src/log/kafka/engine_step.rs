@@ -290,10 +290,10 @@ impl EngineStep<'_> {
             }
         }
         if let Some(now) = &self.judge.now {
-            self.tally.fates(&now.engine, metrics);
+            self.tally.fates(now.engine.fates(), metrics);
             if self.tallied.elapsed() >= Duration::from_secs(1) {
                 self.tallied.lap();
-                let rules = self.tally.usage(&now.engine, metrics);
+                let rules = self.tally.usage([&now.engine], metrics);
                 self.stands(|standing| standing.rules = rules);
             }
         }
