@@ -2,7 +2,7 @@
 
 use super::proxy::{END_TXN, Fault};
 use super::shared;
-use super::system::{Feed, PARTITIONS, System, Watcher};
+use super::system::{Feed, System, Watcher};
 use forewarn::log::kafka::{CommitRecord, EngineOptions, LOG, Step, run_engine};
 use forewarn::log::{EngineCommit, LogError};
 use forewarn::metrics::Metrics;
@@ -100,5 +100,4 @@ fn an_instance_that_cannot_go_on_ends_with_an_error() {
         error.contains("our own bug") && error.contains("no such row") && error.contains("forewarn.log/"),
         "{error}"
     );
-    assert!(PARTITIONS > 1, "other partitions were there to go on silently");
 }
