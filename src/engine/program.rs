@@ -43,6 +43,8 @@ pub(crate) struct ViewSpec {
 pub(crate) struct SetSpec {
     pub(crate) space: usize,
     pub(crate) columns: Vec<String>,
+    /// Some indicator over these keys listens to signals: it is judged for every key that is known.
+    pub(crate) listened: bool,
 }
 
 /// One shared measure.
@@ -260,6 +262,9 @@ impl Program {
                 measures.iter().for_each(|m| program.measures[*m].trial = false);
             }
         }
+        for node in program.nodes.iter().filter(|n| n.listens) {
+            program.sets[node.set].listened = true;
+        }
         for node in &program.nodes {
             let loops = node.listens || node.inputs.iter().any(|i| i.source == "signal" || i.source == "value");
             let space = program.spaces[node.space].clone();
@@ -382,7 +387,7 @@ impl Compiler<'_> {
         if item {
             columns.push(super::core::ITEM.to_owned());
         }
-        let spec = SetSpec { space, columns };
+        let spec = SetSpec { space, columns, listened: false };
         match self.program.sets.iter().position(|s| *s == spec) {
             Some(i) => i,
             None => {

@@ -168,6 +168,7 @@ impl GroupState {
         Some(GroupReading { statistic, bar, alarm, contributions })
     }
 
+    #[expect(clippy::needless_range_loop, reason = "several columns are walked at one index")]
     fn learn(&mut self, settings: &Group, row: &[f64]) {
         let d = self.sensors;
         let n = f64::from(self.seen);
@@ -179,7 +180,7 @@ impl GroupState {
             self.block[i] += x;
         }
         let length = (settings.calibrate / BLOCKS).max(1);
-        if self.seen % length == 0 && self.seen / length <= BLOCKS {
+        if self.seen.is_multiple_of(length) && self.seen / length <= BLOCKS {
             let k = f64::from(self.seen / length);
             for i in 0..d {
                 let m = self.block[i] / f64::from(length);
@@ -209,6 +210,7 @@ impl GroupState {
     }
 
     /// Turns the sums into the two inverse matrices.
+    #[expect(clippy::needless_range_loop, reason = "several columns are walked at one index")]
     fn settle(&mut self, settings: &Group) {
         let d = self.sensors;
         let n = f64::from(self.seen);

@@ -476,6 +476,7 @@ impl Tail {
     }
 }
 
+#[expect(clippy::approx_constant, clippy::excessive_precision, reason = "a table of logarithms")]
 /// ln of 0 (counted as 0: it is always multiplied by 0) to 60.
 const LN: [f32; RECENT + 1] = [
     0.0, 0.0, 0.6931472, 1.0986123, 1.3862944, 1.6094379, 1.7917595, 1.9459101, 2.0794415, 2.1972246, 2.3025851,

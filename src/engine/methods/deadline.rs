@@ -5,7 +5,7 @@ use super::super::core::{Engine, NODE};
 use super::super::evidence::Evidence;
 use super::super::program::{Kinded, Role};
 use super::super::state::{MethodState, forgotten};
-use super::{Known, days};
+use super::{Known, counted, days};
 use crate::record::Millis;
 use arrow::array::Array;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ impl Engine {
             if mask.iter().any(|m| *m) {
                 let main = self.role(node, *input) == Role::Main;
                 let item = if main { *item } else { n.inputs[*input].item };
-                let items = item.and_then(|e| batch.texts(e));
+                let items = counted(item.and_then(|e| batch.texts(e)), &mask);
                 read.push((main, mask, self.keys_for(batch, node, items.as_ref())));
             }
         }

@@ -13,13 +13,14 @@ mod surge;
 mod sustained;
 
 use super::batch::Batch;
-use super::core::{Engine, NODE};
+use super::core::{Engine, ITEM, NODE};
 use super::incident::Judged;
 use super::level::{Facts, raised};
 use super::program::Kinded;
 use super::state::{MethodState, forgotten};
 use crate::model::ReadingState;
 use crate::record::{Level, Millis};
+use arrow::array::StringArray;
 use std::sync::Arc;
 
 /// What a method knows of a key when it judges.
@@ -41,6 +42,12 @@ pub(super) struct Known<'a> {
 impl Engine {
     /// Rows of a batch for the inputs of a node that read it.
     pub(super) fn method_rows(&mut self, batch: &mut Batch<'_>, node: usize, inputs: &[usize]) {
+        let set = self.program.nodes[node].set;
+        let spec = &self.program.sets[set];
+        if spec.listened && !spec.columns.iter().any(|c| c == ITEM) {
+            // Which keys are known must not depend on what else stands in the frame.
+            self.keys_of(batch, set, None);
+        }
         match &self.program.clone().nodes[node].kind {
             Kinded::Measure { .. } | Kinded::Lookup { .. } => {}
             Kinded::Sustained { .. } => self.sustained_rows(batch, node),
@@ -257,6 +264,12 @@ impl Engine {
         self.state.nodes[node].nulls += nulls;
         out
     }
+}
+
+/// Items of the rows that count; an item of another row must not become known.
+pub(super) fn counted(items: Option<StringArray>, mask: &[bool]) -> Option<StringArray> {
+    use arrow::array::Array;
+    items.map(|t| (0..t.len()).map(|row| (mask[row] && t.is_valid(row)).then(|| t.value(row))).collect())
 }
 
 /// Milliseconds as days.

@@ -6,7 +6,7 @@ use super::super::evidence::Evidence;
 use super::super::program::{Kinded, Role};
 use super::super::state::MethodState;
 use super::super::window::Kept;
-use super::Known;
+use super::{Known, counted};
 use crate::record::Millis;
 use arrow::array::Array;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ impl Engine {
             if mask.iter().any(|m| *m) {
                 let main = self.role(node, *input) == Role::Main;
                 let item = if main { *item } else { n.inputs[*input].item };
-                let items = item.and_then(|e| batch.texts(e));
+                let items = counted(item.and_then(|e| batch.texts(e)), &mask);
                 let texts = if main { None } else { distinct.and_then(|e| batch.texts(e)) };
                 read.push((main, mask, self.keys_for(batch, node, items.as_ref()), texts));
             }
