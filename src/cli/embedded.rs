@@ -6,7 +6,7 @@ use super::CliError;
 use super::gauges::Gauges;
 use super::replay::{MARK, load, print_summary, progress};
 use super::run::{Role, RunArgs, wait_for_signal};
-use crate::clock::now_ms;
+use crate::clock::{Stopwatch, now_ms};
 use crate::config::Settings;
 use crate::console::{Console, Limits, Readiness, Ready, Standing, start};
 use crate::deliver::{Summary, for_centre};
@@ -93,7 +93,7 @@ pub(super) fn run(args: &RunArgs, settings: &Settings) -> Result<u8, CliError> {
     metrics.pack(active.version, &active.hash);
     let mut gauges = Gauges::new(metrics.clone());
     tell_known(&folders.out, &console, &mut gauges)?;
-    let mut look = Page { gauges, metrics, console, state: Arc::clone(&state), bar: None };
+    let mut look = Page { gauges, metrics, console, state: Arc::clone(&state), bar: None, saved: None };
     let every = Duration::from_millis(u64::try_from(settings.snapshot_every.millis()).unwrap_or(u64::MAX));
     let (summary, over) = match clock {
         Clock::Wall => {
@@ -155,7 +155,10 @@ fn feeds(pack: &Pack, settings: &Settings, file: &str) -> Result<Vec<Feed>, CliE
         .filter_map(|(name, source)| {
             let own = source.file.as_ref().map(|file| settings.folder.join(file));
             let path = settings.inputs.get(name).cloned().or(own)?;
-            Some(Feed { source: name.clone(), path })
+            // Dead letters name it, and are looked up from other folders.
+            let slash = path.as_os_str().to_string_lossy().ends_with('/');
+            let path = std::path::absolute(&path).unwrap_or(path);
+            Some(Feed { source: name.clone(), path: if slash { path.join("") } else { path } })
         })
         .collect();
     if feeds.is_empty() {
@@ -207,7 +210,7 @@ fn history(
         if now.at > place.at {
             grown.push(path.clone());
         }
-        let input = FileInput::of_history(pack, source, raw, path, place.at, options).map_err(CliError::stage)?;
+        let input = FileInput::of_history(pack, source, raw, path, place, options).map_err(CliError::stage)?;
         let into = pack.sources.get(source).is_some_and(|s| s.kind == Kind::Registry);
         if into { registry.push(Box::new(input)) } else { rest.push(Box::new(input)) }
     }
@@ -265,6 +268,8 @@ struct Page {
     console: Console,
     state: Arc<State>,
     bar: Option<ProgressBar>,
+    /// Since the newest snapshot, and its bytes.
+    saved: Option<(Stopwatch, u64)>,
 }
 
 impl Watch for Page {
@@ -295,6 +300,9 @@ impl Watch for Page {
         let lag_seconds = log_time.map_or(0.0, |at| (now_ms() - at).max(0) as f64 / 1_000.0);
         self.gauges.standing(run, lag_seconds);
         self.console.standing(Standing { log_time, lag_seconds, records: summary.records.total.incoming });
+        if let Some((since, bytes)) = &self.saved {
+            self.metrics.snapshot(0, since.seconds(), *bytes);
+        }
         if let (Some(bar), Some(at)) = (&self.bar, log_time) {
             bar.set_message(crate::record::time::rfc3339(at));
         }
@@ -310,6 +318,6 @@ impl Watch for Page {
     }
 
     fn saved(&mut self, bytes: u64) {
-        self.metrics.snapshot(0, 0.0, bytes);
+        self.saved = Some((Stopwatch::start(), bytes));
     }
 }

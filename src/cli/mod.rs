@@ -44,29 +44,55 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// 演示 A made-up city in this process: records, warnings and the console page, no Kafka
+    #[command(after_help = "Example: forewarn demo --for 2m --seed 7 --out out/demo")]
     Demo(demo::DemoArgs),
     /// 运行 Intake, engine and console by a settings file; over Kafka, or embedded without it
+    #[command(after_help = "\
+Example: forewarn run --config forewarn.yaml
+
+A settings file without Kafka; paths are relative to it (all but `inputs` and `secret` may be left out):
+  rules: rules                    # the pack: rules/ and models/
+  models: models
+  inputs:                         # source of rules/sources: a file that grows (like tail -F), or a folder
+    registry: feeds/registry/     # that files are dropped into: each is read once it is whole
+    iot: feeds/iot.jsonl
+  out: data                       # warnings.jsonl, signals.jsonl, dead-letters.jsonl, summary.json, log/, snapshots/
+  secret: file:secret             # replaces person ids; or env:VARIABLE
+  log: { clock: wall }            # `records` judges the files as a history up to their present ends, and stops
+  console: { listen: \"127.0.0.1:8080\" }
+With Kafka, instead of `inputs` and `out`:
+  kafka: { bootstrap: \"k1:9092\", prefix: \"city.\" }")]
     Run(run::RunArgs),
     /// 回放 Judges recorded history at full speed and writes the outcomes to a folder
+    #[command(after_help = "\
+Example: forewarn replay --rules rules/examples/nab --out out --records readings=tests/data/nab/speed_t4013.csv
+Every file is put in the order of its records' times first, so that its lines may stand in any order.")]
     Replay(replay::ReplayArgs),
     /// 检查 Checks rule files, sources, plans and models; shows every finding at once
+    #[command(after_help = "Example: forewarn check rules --format json")]
     Check(check::CheckArgs),
     /// 测试 Runs the <indicator>.test.yaml files beside the rules
+    #[command(after_help = "Example: forewarn test rules/gas")]
     Test(test::TestArgs),
     /// 发布 Publishes a pack to a running system, in two steps
+    #[command(after_help = "Example: forewarn publish rules --config forewarn.yaml")]
     Publish(publish::PublishArgs),
     /// 解释 Says why a warning was raised, and reaches its numbers again from the log
+    #[command(after_help = "Example: forewarn explain waaaaaaaaaaaaa-bbbbbbbbbbbbb --out out")]
     Explain(explain::ExplainArgs),
     /// 主题 Creates the Kafka topics, or checks those that exist
+    #[command(after_help = "Example: forewarn topics create --config forewarn.yaml")]
     #[command(subcommand)]
     Topics(topics::TopicsCommand),
     /// 死信 Lists, shows or replays what would not become a record
+    #[command(after_help = "Example: forewarn dead-letters list --out out --reason range")]
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLettersCommand),
     /// 模型 Lists the statistical models; scores series by one of them
     #[command(subcommand)]
     Model(model::ModelCommand),
     /// 模式 Prints the JSON Schema (draft-07) of a file or message form
+    #[command(after_help = "Example: forewarn schema source > source.schema.json")]
     Schema(schema::SchemaArgs),
 }
 

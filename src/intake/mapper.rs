@@ -289,6 +289,11 @@ impl Mapper {
         })
     }
 
+    /// With `clock: records`: a record whose time is later than this is no history and is quarantined (`future`).
+    pub fn set_latest(&mut self, latest: Millis) {
+        self.validator.latest = Some(latest);
+    }
+
     /// Takes one message: a JSON object, an array of objects, or one object a line, as the source says.
     ///
     /// - `wall`: wall time of the message, judged against `occurred_at`

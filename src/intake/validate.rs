@@ -87,6 +87,8 @@ pub(super) struct Validator {
     keyless: bool,
     skew: Millis,
     clock: Clock,
+    /// With `clock: records`: nothing later than this is history.
+    pub(super) latest: Option<Millis>,
     /// Texts whose width or invisible characters were put right.
     pub(super) cleaned: u64,
 }
@@ -160,6 +162,7 @@ impl Validator {
             keyless: source.kind == Kind::Feedback || source.routes.iter().any(|r| r.space == "broadcast"),
             skew: source.skew.map_or(default_skew, |s| s.millis()),
             clock,
+            latest: None,
             cleaned: 0,
             specs,
         }
@@ -210,7 +213,8 @@ impl Validator {
             Clock::Wall => wall,
             Clock::Records => merge,
         };
-        if occurred > now.saturating_add(self.skew) {
+        let beyond = self.latest.is_some_and(|latest| self.clock == Clock::Records && merge > latest);
+        if beyond || occurred > now.saturating_add(self.skew) {
             let field = self.specs[p.occurred].name.clone();
             return Err(Fault::new("future", "further ahead of the clock than the source may be").at(&field));
         }

@@ -83,7 +83,7 @@ pub(super) struct Follow {
 
 enum What {
     File(Box<Growing>),
-    Folder(Folder),
+    Folder(Box<Folder>),
 }
 
 impl Follow {
@@ -110,7 +110,7 @@ impl Follow {
                 let name = raw.strip_prefix(&own)?;
                 Some((name.to_owned(), place.clone()?))
             });
-            What::Folder(Folder {
+            What::Folder(Box::new(Folder {
                 pack: pack.clone(),
                 source: source.to_owned(),
                 options: options.clone(),
@@ -118,8 +118,8 @@ impl Follow {
                 places: known.collect(),
                 looked: BTreeMap::new(),
                 open: None,
-                listed: Millis::MIN,
-            })
+                listed: None,
+            }))
         } else {
             if path.extension().is_some_and(|e| e == "gz") {
                 return Err(InputError::Packed { path: path.to_owned() });
@@ -341,7 +341,7 @@ struct Folder {
     /// Length and time of change, and since when they are so.
     looked: BTreeMap<String, (u64, Millis, Millis)>,
     open: Option<(String, FileInput)>,
-    listed: Millis,
+    listed: Option<Millis>,
 }
 
 impl Folder {
@@ -352,13 +352,13 @@ impl Folder {
     fn look(&mut self, wall: Millis) -> Result<Look, InputError> {
         let mut look = Look::default();
         if self.open.is_none() {
-            if wall - self.listed < LISTED {
+            if self.listed.is_some_and(|listed| wall - listed < LISTED) {
                 return Ok(look);
             }
             match self.list(wall, &mut look)? {
                 Some(name) => self.begin(name, &mut look),
                 None => {
-                    self.listed = wall;
+                    self.listed = Some(wall);
                     look.at_end = true;
                 }
             }
@@ -464,5 +464,133 @@ impl Folder {
             sha256: String::new(),
             at: 0,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Clock;
+    use crate::pack::Body;
+    use std::io::Write;
+
+    struct Place {
+        dir: tempfile::TempDir,
+        pack: Arc<Pack>,
+        places: BTreeMap<String, Option<FilePlace>>,
+    }
+
+    const NOW: Millis = 1_800_000_000_000;
+
+    impl Place {
+        /// The pack on public series: its only source reads CSV.
+        fn new() -> Place {
+            let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+            let body = Body::load(&root.join("rules/examples/nab"), &root.join("models")).unwrap();
+            Place {
+                dir: tempfile::tempdir().unwrap(),
+                pack: Arc::new(Pack::read(body).unwrap()),
+                places: BTreeMap::new(),
+            }
+        }
+
+        fn follow(&self, name: &str) -> Follow {
+            let options = Options { partitions: 1, clock: Clock::Wall, secret: b"s".to_vec() };
+            Follow::new(&self.pack, "readings", &self.dir.path().join(name), &self.places, &options).unwrap()
+        }
+
+        fn append(&self, name: &str, text: &str) {
+            let path = self.dir.path().join(name);
+            let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+        }
+
+        /// Looks until nothing is left; gives the values read, and dead letters.
+        fn values(&mut self, follow: &mut Follow, wall: Millis) -> (Vec<f64>, usize) {
+            let (mut values, mut dead) = (Vec::new(), 0);
+            for look in 0..20 {
+                let found = follow.look(wall + look * LISTED).unwrap();
+                for (_, rows) in &found.rows {
+                    let column = rows.column_by_name("value").unwrap();
+                    values
+                        .extend(arrow::array::AsArray::as_primitive::<arrow::datatypes::Float64Type>(column).values());
+                }
+                dead += found.record.dead_letters.len();
+                for (raw, place) in found.record.files {
+                    match place {
+                        Some(_) => drop(self.places.insert(raw, place)),
+                        None => drop(self.places.remove(&raw)),
+                    }
+                }
+                if found.at_end {
+                    return (values, dead);
+                }
+            }
+            panic!("it never comes to its end");
+        }
+    }
+
+    fn row(minute: u32, value: f64) -> String {
+        format!("2014-04-01 00:{minute:02}:00,{value}\n")
+    }
+
+    #[test]
+    fn a_csv_file_is_followed_from_a_half_written_header_on_and_across_restarts() {
+        let mut place = Place::new();
+        place.append("a.csv", "timest");
+        let mut follow = place.follow("a.csv");
+        assert_eq!(place.values(&mut follow, NOW), (vec![], 0));
+        place.append("a.csv", "amp,value\n2014-04-01 00:0");
+        assert_eq!(place.values(&mut follow, NOW), (vec![], 0));
+        place.append("a.csv", &format!("0:00,1.5\n{}2014", row(1, 2.5)));
+        assert_eq!(place.values(&mut follow, NOW), (vec![1.5, 2.5], 0));
+        // The process begins anew in the middle of a line.
+        let mut follow = place.follow("a.csv");
+        place.append("a.csv", "-04-01 00:02:00,3.5\nno reading\n");
+        assert_eq!(place.values(&mut follow, NOW), (vec![3.5], 1));
+        let mut follow = place.follow("a.csv");
+        assert_eq!(place.values(&mut follow, NOW), (vec![], 0));
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_an_error_until_it_comes() {
+        let mut place = Place::new();
+        let mut follow = place.follow("a.csv");
+        assert!(follow.look(NOW).is_err());
+        place.append("a.csv", &format!("timestamp,value\n{}", row(0, 1.0)));
+        assert_eq!(place.values(&mut follow, NOW), (vec![1.0], 0));
+    }
+
+    #[test]
+    fn a_dropped_file_is_read_once_when_it_is_whole_and_again_when_it_changes() {
+        let mut place = Place::new();
+        std::fs::create_dir(place.dir.path().join("in")).unwrap();
+        place.append("in/b.csv", &format!("timestamp,value\n{}", row(0, 1.0)));
+        place.append("in/a.csv", &format!("timestamp,value\n{}2014-04-01 00:02:00,3.0", row(1, 2.0)));
+        place.append("in/.hidden.csv", "x");
+        place.append("in/c.csv.part", "x");
+        let mut follow = place.follow("in");
+        let now = crate::clock::now_ms();
+        // Too fresh: somebody may still be writing.
+        assert!(follow.look(now).unwrap().rows.is_empty());
+        assert_eq!(place.values(&mut follow, now + SETTLED), (vec![2.0, 3.0, 1.0], 0), "by name, the last line too");
+        let mut follow = place.follow("in");
+        assert_eq!(place.values(&mut follow, now + 2 * SETTLED), (vec![], 0));
+        place.append("in/a.csv", "\n2014-04-01 00:03:00,4.0\n");
+        std::fs::remove_file(place.dir.path().join("in/b.csv")).unwrap();
+        let later = crate::clock::now_ms() + 3 * SETTLED;
+        assert_eq!(place.values(&mut follow, later), (vec![2.0, 3.0, 4.0], 0));
+        assert_eq!(place.places.keys().collect::<Vec<_>>(), ["readings/a.csv"]);
+    }
+
+    #[test]
+    fn a_dropped_file_that_cannot_be_read_is_a_dead_letter_and_stops_nothing() {
+        let mut place = Place::new();
+        std::fs::create_dir(place.dir.path().join("in")).unwrap();
+        place.append("in/a.csv.gz", "this is not packed");
+        place.append("in/b.csv", &format!("timestamp,value\n{}", row(0, 1.0)));
+        let mut follow = place.follow("in");
+        let later = crate::clock::now_ms() + 2 * SETTLED;
+        assert_eq!(place.values(&mut follow, later), (vec![1.0], 1));
     }
 }

@@ -4,6 +4,8 @@
 //! file order. Promise: every record of the file is a row or a dead letter with its byte position.
 
 use super::merge::{MergeInput, Piece, PieceRow};
+use super::store::FilePlace;
+use crate::clock::now_ms;
 use crate::intake::{MapError, Mapper, Message, Options, kind_of};
 use crate::log::{Block, DeadLetter};
 use crate::pack::{Format, Pack};
@@ -43,6 +45,12 @@ pub enum InputError {
         /// The file.
         path: PathBuf,
     },
+    /// Rows could not be put in order.
+    #[error("could not use a file in the folder for temporary files (TMPDIR)")]
+    Sort {
+        /// Why.
+        source: std::io::Error,
+    },
     /// The pack has no source for a kind.
     #[error("the pack has no envelope source of kind {kind}, which {path} needs")]
     NoSource {
@@ -62,6 +70,9 @@ pub enum Part {
     Rest,
 }
 
+/// A record of a history that lies so far ahead of the wall clock is no history but an error of writing, ms: a year, as
+/// machines that judge history may have a wrong clock, and one such row moves log time to its end.
+const AHEAD: Millis = 366 * 86_400_000;
 /// Bytes read at once.
 const PIECE: usize = 1 << 20;
 
@@ -113,7 +124,8 @@ impl FileInput {
         FileInput::open(path, format!("{source}/{number}"), form, [(kind, mapper)].into(), None)
     }
 
-    /// The same, named by its own raw partition and read up to a byte of the file as it lies on the disk.
+    /// The same as a part of a history that may be read again: named by its own raw partition, read up to the byte at
+    /// which it ended when the history began at `place.modified`.
     ///
     /// # Errors
     /// As [`FileInput::of_source`].
@@ -122,12 +134,20 @@ impl FileInput {
         source: &str,
         raw: &str,
         path: &Path,
-        end: u64,
+        place: &FilePlace,
         options: &Options,
     ) -> Result<FileInput, InputError> {
         let mut input = FileInput::of_source(pack, source, 0, path, options)?;
-        (input.raw, input.read) = (raw.into(), read_to(path, end)?);
+        (input.raw, input.read) = (raw.into(), read_to(path, place.at)?);
+        input.set_begun(place.modified);
         Ok(input)
+    }
+
+    /// The wall time at which the reading of a history began.
+    fn set_begun(&mut self, begun: Millis) {
+        for mapper in self.mappers.values_mut() {
+            mapper.set_latest(begun.saturating_add(AHEAD));
+        }
     }
 
     /// The same, named by its own raw partition and read on from a byte.
@@ -225,7 +245,7 @@ impl FileInput {
         mixed: Option<Part>,
     ) -> Result<FileInput, InputError> {
         let read = read_to(path, u64::MAX)?;
-        Ok(FileInput {
+        let mut input = FileInput {
             origin: path.display().to_string(),
             path: path.to_owned(),
             raw: raw.into(),
@@ -237,7 +257,9 @@ impl FileInput {
             at: 0,
             ended: false,
             wall: 0,
-        })
+        };
+        input.set_begun(now_ms());
+        Ok(input)
     }
 
     /// The raw partition that the file stands for.

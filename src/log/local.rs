@@ -10,6 +10,7 @@ use super::embedded::{EmbeddedError, Step};
 use super::follow::{Follow, Look};
 use super::input::InputError;
 use super::merge::{Merge, MergeInput, MergedFrame};
+use super::order::ordered;
 use super::outcome_files::OutcomeFiles;
 use super::recover::Recovered;
 use super::resume::{Folders, ResumeError, Resumed};
@@ -72,6 +73,8 @@ const TICK: Duration = Duration::from_secs(1);
 const REFRESH: Duration = Duration::from_millis(250);
 /// An input that cannot be read for so long is blind, ms. As over Kafka.
 const BLIND: Millis = 30_000;
+/// Bytes of rows that a history is sorted in; more goes to temporary files.
+const HELD: usize = 512 << 20;
 /// Dead letters that are sent in again with one commit.
 const AGAIN: usize = 500;
 
@@ -90,7 +93,7 @@ pub fn marks(feeds: &[Feed]) -> Vec<String> {
     feeds.iter().map(|feed| format!("{}/0", feed.source)).collect()
 }
 
-/// A file of a history: source, path, and its length now as the place at which it ends.
+/// A file of a history: source, path, and where it ends: its length now, and the wall time now as `modified`.
 pub type HistoryFile = (String, PathBuf, FilePlace);
 
 /// The files that the feeds are now, by raw partition: what a history reads.
@@ -99,6 +102,7 @@ pub type HistoryFile = (String, PathBuf, FilePlace);
 /// When a file or folder is not there.
 pub fn history_files(feeds: &[Feed]) -> Result<BTreeMap<String, HistoryFile>, InputError> {
     let mut all = BTreeMap::new();
+    let modified = now_ms();
     for feed in feeds {
         let failed = |source| InputError::Read { path: feed.path.clone(), source };
         let mut files = Vec::new();
@@ -115,7 +119,7 @@ pub fn history_files(feeds: &[Feed]) -> Result<BTreeMap<String, HistoryFile>, In
         }
         for (raw, path) in files {
             let length = std::fs::metadata(&path).map_err(failed)?.len();
-            let place = FilePlace { at: length, length, ..FilePlace::default() };
+            let place = FilePlace { at: length, length, modified, ..FilePlace::default() };
             all.insert(raw, (feed.source.clone(), path, place));
         }
     }
@@ -308,7 +312,12 @@ pub fn judge_history(
     let known = run.store().committed().frames.unwrap_or(0);
     let mut frames = 0;
     for (inputs, timed) in [(inputs.0, false), (inputs.1, true)] {
-        let mut merge = Merge::new(inputs);
+        let budget = HELD / inputs.len().max(1);
+        let mut parts = Vec::new();
+        for input in inputs {
+            parts.extend(ordered(input, budget)?);
+        }
+        let mut merge = Merge::new(parts);
         loop {
             let frame = match merge.next_frame()? {
                 Some(frame) => frame,

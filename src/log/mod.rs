@@ -15,6 +15,7 @@ mod judges;
 pub mod kafka;
 mod local;
 mod merge;
+mod order;
 mod outcome_files;
 mod recover;
 mod resume;

@@ -159,7 +159,7 @@ pub fn resume(
     let mut files = OutcomeFiles::derive(&folders.out, lengths, summary)?;
     let (mut replayed, mut differing) = (0, 0);
     let mut reader = CommitReader::new(&folders.log)?;
-    while let Some(commit) = reader.next()? {
+    while let Some(commit) = reader.next_commit()? {
         if restored.is_some_and(|number| commit.number <= number) {
             continue;
         }
@@ -198,7 +198,7 @@ fn lock(dir: &Path) -> Result<std::fs::File, ResumeError> {
 
 fn first_commit(dir: &Path) -> Result<Commit, ResumeError> {
     let damaged = LogError::Damaged { place: dir.display().to_string(), what: "no first commit".to_owned() };
-    CommitReader::new(dir)?.next()?.ok_or_else(|| damaged.into())
+    CommitReader::new(dir)?.next_commit()?.ok_or_else(|| damaged.into())
 }
 
 /// The first commit is one pack entry per partition.

@@ -167,7 +167,7 @@ impl Store {
         let (mut committed, mut commits, mut chain) = (Committed::default(), 0, 0);
         let all = segments(dir)?;
         let mut reader = CommitReader::new(dir)?;
-        while let Some(commit) = reader.next()? {
+        while let Some(commit) = reader.next_commit()? {
             committed.follow(&commit.record);
             (commits, chain) = (commit.number, commit.chain);
             end = reader.records.place();
@@ -313,7 +313,7 @@ fn link(chain: u64, sum: u64) -> u64 {
 /// When a file cannot be read.
 pub fn read_log(dir: &Path, mut each: impl FnMut(u32, &[u8])) -> Result<(), LogError> {
     let mut reader = CommitReader::new(dir)?;
-    while let Some(commit) = reader.next()? {
+    while let Some(commit) = reader.next_commit()? {
         commit.entries.iter().for_each(|(partition, bytes)| each(*partition, bytes));
     }
     Ok(())
@@ -327,7 +327,7 @@ pub(super) fn chains(dir: &Path, numbers: &BTreeSet<u64>) -> Result<BTreeMap<u64
     let mut found = BTreeMap::new();
     let mut reader = CommitReader::new(dir)?;
     while found.len() < numbers.len()
-        && let Some(commit) = reader.next()?
+        && let Some(commit) = reader.next_commit()?
     {
         if numbers.contains(&commit.number) {
             found.insert(commit.number, commit.chain);
@@ -360,7 +360,7 @@ impl CommitReader {
     ///
     /// # Errors
     /// When a file cannot be read, or a commit record is of a form that this build does not know.
-    pub fn next(&mut self) -> Result<Option<Commit>, LogError> {
+    pub fn next_commit(&mut self) -> Result<Option<Commit>, LogError> {
         let mut entries = Vec::new();
         let mut chain = self.chain;
         while let Some((partition, sum, bytes)) = self.records.next()? {

@@ -4,7 +4,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 const PACK: &str = "rules/examples/nab";
 /// A row that the pack cannot read: its day is written with slashes.
@@ -99,6 +99,19 @@ fn exit_codes_tell_findings_from_wrong_use() {
     std::fs::write(&source, text.replace("object_id:", "objekt_id:")).unwrap();
     let broken = dir.path().display().to_string();
     let out = dir.path().join("out").display().to_string();
+    let settings = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join(PACK).display().to_string();
+    let typo = settings("typo.yaml", "inptus: {}");
+    let nothing = settings("nothing.yaml", &format!("rules: {rules}\nsecret: env:PATH"));
+    let unknown = settings("unknown.yaml", &format!("rules: {rules}\nsecret: env:PATH\ninputs: {{ reading: a.csv }}"));
+    let no_folder =
+        settings("folder.yaml", &format!("rules: {rules}\nsecret: env:PATH\ninputs: {{ readings: no/a.csv }}"));
+    let no_secret = settings("secret.yaml", &format!("rules: {rules}\ninputs: {{ readings: a.csv }}"));
+    let kafka = settings("kafka.yaml", "kafka: { bootstrap: \"127.0.0.1:1\" }");
     for (args, code, says) in [
         (vec!["check", PACK], 0, ""),
         (vec!["check", &broken], 1, "objekt_id"),
@@ -107,12 +120,61 @@ fn exit_codes_tell_findings_from_wrong_use() {
         (vec!["replay", "--rules", PACK, "--out", &out, "--records", "readings=no-such-file.csv"], 1, "no-such-file"),
         (vec!["replay", "--rules", &broken, "--out", &out, "--records", "readings=README.md"], 2, "forewarn check"),
         (vec!["explain", "w1-2", "--out", &out], 1, "holds no log"),
-        (vec!["explain", "w1-2", "--config", "forewarn.yaml"], 2, "comes later"),
+        (vec!["explain", "w1-2", "--config", "no-such.yaml"], 1, "no-such.yaml"),
+        (vec!["explain", "w1-2", "--config", &kafka], 2, "comes later"),
         (vec!["explain", "w1-2"], 2, "--out"),
         (vec!["dead-letters", "list", "--out", &out], 1, "dead-letters.jsonl"),
-        (vec!["dead-letters", "list", "--config", "forewarn.yaml"], 2, "comes later"),
+        (vec!["dead-letters", "list", "--config", &kafka], 2, "comes later"),
+        (vec!["run"], 2, "--config"),
+        (vec!["run", "--config", "no-such.yaml"], 1, "no-such.yaml"),
+        (vec!["run", "--config", &typo], 1, "did you mean \"inputs\"?"),
+        (vec!["run", "--config", &nothing], 2, "names nothing to read"),
+        (vec!["run", "--config", &unknown], 2, "inputs.reading: no source of that name"),
+        (vec!["run", "--config", &no_folder], 1, "neither it nor its folder"),
+        (vec!["run", "--config", &no_secret], 2, "no `secret:`"),
+        (vec!["run", "--config", &nothing, "--role", "engine"], 2, "leave out --role"),
+        (vec!["topics", "check", "--config", &nothing], 2, "kafka"),
+        (vec!["demo", "--speed", "0"], 2, "--speed"),
+        (vec!["test", "no-such-folder"], 1, "no-such-folder"),
+        (vec!["no-such-command"], 2, "no-such-command"),
+        (vec!["--help"], 0, "Exit codes"),
+        (vec!["--version"], 0, "forewarn"),
     ] {
         check(&args, code, &[says]);
+    }
+}
+
+#[test]
+fn every_command_shows_an_example_in_its_help() {
+    for command in ["demo", "run", "replay", "check", "test", "publish", "explain", "topics", "dead-letters", "schema"]
+    {
+        check(&[command, "--help"], 0, &["Example: forewarn", command]);
+    }
+}
+
+#[test]
+fn a_reader_who_stops_reading_ends_the_command_quietly() {
+    let run = Run::new();
+    let out = run.out();
+    for args in [
+        vec!["schema", "rule"],
+        vec!["check", PACK],
+        vec!["test", PACK],
+        vec!["dead-letters", "list", "--out", &out],
+        vec!["explain", &run.id(), "--out", &out],
+        vec!["--help"],
+    ] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_forewarn"))
+            .args(&args)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let done = child.wait_with_output().unwrap();
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert!(!said.contains("panicked") && done.status.code().is_some(), "{args:?}: {said}");
     }
 }
 

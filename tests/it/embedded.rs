@@ -117,6 +117,15 @@ struct Running {
     address: String,
 }
 
+impl Drop for Running {
+    /// A test that fails leaves nobody behind.
+    fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            drop(self.child.kill().and_then(|()| self.child.wait()));
+        }
+    }
+}
+
 impl Running {
     fn kill(mut self) {
         self.child.kill().unwrap();
@@ -138,7 +147,7 @@ impl Running {
 
     fn get(&self, path: &str) -> Option<String> {
         let mut stream = TcpStream::connect(&self.address).ok()?;
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: forewarn\r\n\r\n").ok()?;
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.address).ok()?;
         let mut text = String::new();
         stream.read_to_string(&mut text).ok()?;
         Some(text)
@@ -148,7 +157,7 @@ impl Running {
     fn wait_for_log_time(&self, at: i64) {
         let began = Instant::now();
         while began.elapsed() < Duration::from_secs(60) {
-            let metrics = self.get("/metrics").unwrap_or_default();
+            let metrics = self.get("/metrics").expect("the run has ended");
             let reached = metrics.lines().find_map(|l| l.strip_prefix("forewarn_log_time_seconds{partition=\"0\"} "));
             if reached.is_some_and(|text| text.parse::<f64>().unwrap() * 1000.0 >= at as f64) {
                 return;
@@ -377,4 +386,106 @@ fn a_history_killed_on_the_way_ends_like_a_replay_of_it() {
     // It is over: another start changes nothing.
     place.run();
     assert_eq!(place.outcomes(), outcomes);
+}
+
+/// A command of the binary with the settings of a place; gives its exit code and all that it said.
+fn ask(place: &Place, args: &[&str]) -> (Option<i32>, String) {
+    let done = Command::new(env!("CARGO_BIN_EXE_forewarn"))
+        .args(args)
+        .arg("--config")
+        .arg(place.path("forewarn.yaml"))
+        .output()
+        .unwrap();
+    let said = [done.stdout, done.stderr].concat();
+    (done.status.code(), String::from_utf8(said).unwrap())
+}
+
+#[test]
+fn a_dead_letter_sent_in_again_becomes_a_record_of_the_running_system() {
+    let place = Place::new("rules", "inputs: { iot: iot.jsonl, registry: registry/ }");
+    std::fs::create_dir(place.path("registry")).unwrap();
+    // Sent in by a gateway whose clock was an hour ahead: quarantined now, good in an hour.
+    let ahead = reading(1, now() + 125_000);
+    place.append("iot.jsonl", [reading(0, now()), ahead, "{}\n".to_owned()].concat().as_bytes());
+    let running = place.start();
+    running.wait_for_log_time(now());
+    let (code, said) = ask(&place, &["dead-letters", "list"]);
+    assert_eq!(code, Some(0));
+    assert!(said.contains("2 of 2") && said.contains("future"), "{said}");
+    // Six seconds later it is no longer ahead of its two minutes.
+    std::thread::sleep(Duration::from_millis(6_000));
+    let (code, said) = ask(&place, &["dead-letters", "replay", "--reason", "future"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("handed over") && said.contains("commit: 1"), "{said}");
+    let began = Instant::now();
+    while place.path("out/inbox").read_dir().unwrap().count() > 0 && began.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let (fine, said) = running.interrupt();
+    assert!(fine, "{said}{}", place.read("stderr"));
+    let total = place.summary().records.total;
+    assert_eq!((total.incoming, total.used, total.dead_lettered, total.quarantined), (4, 2, 1, 1), "{said}");
+
+    // Handed over while nobody runs: taken at the next start, once.
+    let (code, _) = ask(&place, &["dead-letters", "replay", "--reason", "future"]);
+    assert_eq!(code, Some(0));
+    let running = place.start();
+    while place.path("out/inbox").read_dir().unwrap().count() > 0 && began.elapsed() < Duration::from_secs(40) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    running.kill();
+    let (fine, said) = {
+        let again = place.start();
+        again.wait_for_log_time(now());
+        again.interrupt()
+    };
+    assert!(fine, "{said}");
+    let total = place.summary().records.total;
+    assert_eq!((total.incoming, total.used, total.duplicate), (5, 2, 1), "{said}");
+}
+
+#[test]
+fn a_warning_is_explained_while_the_system_runs_and_only_one_may_run() {
+    let place = Place::new("rules", "inputs: { iot: iot.jsonl }");
+    let readings: String = (0..900).map(|number| reading(number, now())).collect();
+    place.append("iot.jsonl", readings.as_bytes());
+    let running = place.start();
+    running.wait_for_log_time(now());
+    let first: Value = serde_json::from_str(place.read("out/warnings.jsonl").lines().next().unwrap()).unwrap();
+    let (code, said) = ask(&place, &["explain", first["id"].as_str().unwrap()]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("same numbers"), "{said}");
+    let (code, said) = ask(&place, &["run"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("another forewarn is running"), "{said}");
+    let (fine, said) = running.interrupt();
+    assert!(fine, "{said}");
+}
+
+#[test]
+fn a_file_that_is_rotated_or_written_anew_is_read_to_its_end_and_from_its_beginning() {
+    let place = Place::new("rules", "inputs: { iot: iot.jsonl }");
+    let some = |from: u64, to: u64| (from..to).map(|number| reading(number, now())).collect::<String>();
+    place.append("iot.jsonl", some(0, 100).as_bytes());
+    let running = place.start();
+    running.wait_for_log_time(now());
+    // Renamed away, a last line without its line break in it, and begun anew.
+    place.append("iot.jsonl", some(100, 110).trim_end().as_bytes());
+    std::fs::rename(place.path("iot.jsonl"), place.path("iot.jsonl.1")).unwrap();
+    place.append("iot.jsonl", some(110, 130).as_bytes());
+    running.wait_for_log_time(now());
+    running.kill();
+    // Rotated while nobody runs.
+    place.append("iot.jsonl", some(130, 140).as_bytes());
+    std::fs::rename(place.path("iot.jsonl"), place.path("iot.jsonl.2")).unwrap();
+    place.append("iot.jsonl", some(140, 150).as_bytes());
+    let running = place.start();
+    running.wait_for_log_time(now());
+    // Cut and written again under the same name.
+    std::fs::write(place.path("iot.jsonl"), some(150, 300)).unwrap();
+    running.wait_for_log_time(now() + 1);
+    let (fine, said) = running.interrupt();
+    assert!(fine, "{said}{}", place.read("stderr"));
+    let total = place.summary().records.total;
+    assert_eq!((total.incoming, total.used, total.duplicate), (300, 300, 0), "{said}");
 }

@@ -39,7 +39,10 @@ fn digest(warnings: &[Value], summary: &Value) -> String {
 #[test]
 fn chicago_food_warns_as_it_did() {
     let files = ["inspections", "visits", "licences", "complaints", "complaint_closures"];
-    let records: Vec<String> = files.iter().map(|f| format!("{f}=tests/data/chicago/{f}.csv.gz")).collect();
+    // Closings are the same rows on another day, which a replay sorts them by.
+    let file = |source: &'static str| if source == "complaint_closures" { "complaints" } else { source };
+    let records = files.iter().map(|f| format!("{f}=tests/data/chicago/{}.csv.gz", file(f)));
+    let records: Vec<String> = records.collect();
     let records: Vec<&str> = records.iter().map(String::as_str).collect();
     let (warnings, summary) = replay("rules/examples/chicago-food", &records);
     let records = &summary["records"];
