@@ -26,6 +26,9 @@ const PIECE_ROWS: usize = 4_096;
 /// Dead letters that come with one piece.
 const LETTERS: usize = 1_000;
 
+/// Piece and row of each row.
+type Places = Vec<(usize, usize)>;
+
 /// What comes along with the rows.
 #[derive(Default)]
 struct Beside {
@@ -119,7 +122,7 @@ impl Held {
         }
         let mut piece = Piece::default();
         // Number of the source in the piece, and the places that its rows come from.
-        let mut sources: Vec<(Arc<str>, Vec<(usize, usize)>)> = Vec::new();
+        let mut sources: Vec<(Arc<str>, Places)> = Vec::new();
         for row in self.rows.drain(..count) {
             let (name, _) = &self.batches[row.batch];
             let batch = match sources.iter().position(|(known, _)| known == name) {

@@ -17,7 +17,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 const SECRET: &str = "a secret of the test";
 const OUTCOMES: [&str; 3] = ["warnings.jsonl", "signals.jsonl", "dead-letters.jsonl"];
@@ -169,7 +169,7 @@ impl Running {
 }
 
 fn now() -> i64 {
-    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+    forewarn::clock::now_ms()
 }
 
 /// A small generator of chance: a failure is repeated with its seed.

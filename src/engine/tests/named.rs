@@ -456,7 +456,7 @@ on_null: skip"
         if minute % 60 == 10 {
             steps.push(Step::Row(complaint(minute, minute as u32, 2)));
         }
-        if minute >= 190 && minute < 194 {
+        if (190..194).contains(&minute) {
             steps.push(Step::Row(complaint(minute, 1_000 + minute as u32, 4)));
         }
     }
