@@ -205,11 +205,18 @@ mod tests {
     use super::*;
     use crate::pack::Body;
 
-    const INDUSTRY: &str = "id: gas\nname: \"燃气\"\nname_en: \"Gas\"\nlead: urban_management\n";
+    const INDUSTRY: &str = "id: gas\nname: \"燃气\"\nname_en: \"Gas\"\nlead: urban_management\nassist: [fire_rescue]\n";
+    const PLAN: &str = "\
+id: plan_gas
+name: \"预案\"
+levels:
+  blue: { steps: [{ id: \"1\", by: lead, do: \"查\", within: 2h }] }
+  yellow: { steps: [{ id: \"1\", by: lead, do: \"查\", within: 2h }] }
+";
     const RULE: &str = "\
 id: leak
 name: \"泄漏\"
-status: stable
+status: shadow
 source: iot
 key: { space: object }
 kind: sustained
@@ -219,7 +226,9 @@ on_null: skip
 ";
 
     fn pack(rule: &str) -> Pack {
-        let files = [("rules/gas/industry.yaml", INDUSTRY), ("rules/gas/leak.yaml", rule)];
+        let id = rule.lines().next().and_then(|l| l.strip_prefix("id: ")).unwrap();
+        let path = format!("rules/gas/{id}.yaml");
+        let files = [("rules/gas/industry.yaml", INDUSTRY), ("rules/gas/plan.yaml", PLAN), (path.as_str(), rule)];
         let files = files.map(|(path, text)| (path.to_owned(), text.to_owned())).into();
         Pack::read(Body::with_defaults(files)).unwrap_or_else(|findings| panic!("{findings:#?}"))
     }
