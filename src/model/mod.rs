@@ -4,16 +4,19 @@
 //! Not here: thresholds and levels (the rule has them), which rows count (`engine`).
 
 mod chart;
+mod count;
 mod group;
 mod novelty;
 mod peer;
 mod reading;
 mod season;
 mod surge;
+mod tail;
 mod trend;
 mod wide;
 
 pub use chart::{Chart, ChartState, Method};
+pub use count::{CountGroup, CountReading, CountSetting, CountState};
 pub use group::{Group, GroupReading, GroupState};
 pub use novelty::{Novelty, NoveltyReading, NoveltyState};
 pub use peer::Peers;

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// The parts of the main pack that others may leave out.
 const BUILT_IN: &[(&str, &str)] = &[
+    ("models/count_surge.yaml", include_str!("../../models/count_surge.yaml")),
     ("models/cusum.yaml", include_str!("../../models/cusum.yaml")),
     ("models/ewma.yaml", include_str!("../../models/ewma.yaml")),
     ("models/holt_winters.yaml", include_str!("../../models/holt_winters.yaml")),

@@ -3,6 +3,7 @@
 //! In: `models/<name>.yaml` and CSV files. Out: a table; scores, one row per input row.
 //! Promise: the code that scores here is the one that scores in the engine.
 
+mod counts;
 mod series;
 
 use super::CliError;
@@ -39,9 +40,18 @@ pub(crate) struct Score {
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
     /// CSV files, or folders of them: time column first, then one or more value columns; `,` or `;` between them
-    #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
+    #[arg(long, value_name = "PATH", num_args = 1.., required_unless_present = "counts")]
     pub(crate) series: Vec<PathBuf>,
-    /// Folder for the scores
+    /// Series of counts instead: NDJSON {series, counts[]} or CSV series,t,count
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["series", "calibrate"])]
+    pub(crate) counts: Option<PathBuf>,
+    /// With --counts: one count a day; without it one a week
+    #[arg(long, requires = "counts")]
+    pub(crate) daily: bool,
+    /// With --counts: the series are areas of one city, and what all of them do is no news about one
+    #[arg(long, requires = "counts")]
+    pub(crate) city: bool,
+    /// Folder for the scores; with --counts a file
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// The first N rows of each series may be used to calibrate; they score 0
@@ -64,7 +74,10 @@ pub(crate) fn run(command: &ModelCommand) -> Result<u8, CliError> {
                 let names: Vec<&str> = models.keys().map(String::as_str).collect();
                 CliError::Usage(format!("no model \"{}\"; there are {}", score.name, names.join(", ")))
             })?;
-            series::score(model, &score.series, score.calibrate, &score.out)
+            match &score.counts {
+                Some(counts) => counts::score(model, counts, score.daily, score.city, &score.out),
+                None => series::score(model, &score.series, score.calibrate, &score.out),
+            }
         }
     }
 }
