@@ -28,6 +28,8 @@ use serde::{Deserialize, Serialize};
 const TERMS: usize = 6;
 /// Sd of the level's move per root of a week, one filter each: still, slow, quick.
 const WANDER: [f64; 3] = [0.0, 0.03, 0.1];
+/// The same for the lasting part of what all series of a group do.
+const CITY_WANDER: f64 = 0.03;
 /// Surge sizes that are tried, in standard deviations of the newest step.
 const SIZES: [f64; 3] = [1.0, 2.0, 4.0];
 /// Prior standard deviations: level, growth a year, first and second harmonic (all of ln(mean)).
@@ -198,63 +200,78 @@ fn ln_bayes(steps: &[(f64, f64, f64)]) -> f64 {
     libm::log((sum / SIZES.len() as f64).max(1e-30))
 }
 
-impl CountState {
-    fn start(&mut self, s: &CountSetting, count: f64) {
+impl Filter {
+    /// Nothing known but a level.
+    fn start(s: &CountSetting, level: f64) -> Filter {
         let growth = GROWTH_SD / s.year;
         let sd = [LEVEL_SD, growth, SEASON_SD[0], SEASON_SD[0], SEASON_SD[1], SEASON_SD[1]];
-        for f in &mut self.filters {
-            f.mean[0] = libm::log(count + 0.5);
-            for (i, sd) in sd.iter().enumerate() {
-                f.cov[i][i] = sd * sd;
-            }
+        let mut f = Filter { mean: [0.0; TERMS], cov: [[0.0; TERMS]; TERMS], ln_score: 0.0 };
+        f.mean[0] = level;
+        for (i, sd) in sd.iter().enumerate() {
+            f.cov[i][i] = sd * sd;
         }
+        f
     }
 
-    fn advance(&mut self, s: &CountSetting, steps: i64) {
+    fn advance(&mut self, s: &CountSetting, steps: i64, wander: f64) {
         let n = steps as f64;
-        for (f, wander) in self.filters.iter_mut().zip(WANDER) {
-            f.mean[0] += n * f.mean[1];
-            let growth = f.cov[1];
-            for (to, from) in f.cov[0].iter_mut().zip(growth) {
-                *to += n * from;
-            }
-            for row in &mut f.cov {
-                row[0] += n * row[1];
-            }
-            f.cov[0][0] += n * wander * wander * s.weeks();
-            if steps > LONGEST_GAP_YEARS * s.year as i64 {
-                f.cov[0][0] += LEVEL_SD * LEVEL_SD;
-            }
+        self.mean[0] += n * self.mean[1];
+        let growth = self.cov[1];
+        for (to, from) in self.cov[0].iter_mut().zip(growth) {
+            *to += n * from;
+        }
+        for row in &mut self.cov {
+            row[0] += n * row[1];
+        }
+        self.cov[0][0] += n * wander * wander * s.weeks();
+        if steps > LONGEST_GAP_YEARS * s.year as i64 {
+            self.cov[0][0] += LEVEL_SD * LEVEL_SD;
         }
     }
 
+    /// Covariance of the terms with ln(mean), and its variance.
+    fn gain(&self, row: &[f64; TERMS]) -> ([f64; TERMS], f64) {
+        let mut gain = [0.0; TERMS];
+        for (g, c) in gain.iter_mut().zip(&self.cov) {
+            *g = c.iter().zip(row).map(|(c, r)| c * r).sum();
+        }
+        let variance = gain.iter().zip(row).map(|(g, r)| g * r).sum::<f64>().max(1e-12);
+        (gain, variance)
+    }
+}
+
+impl CountSetting {
+    /// The terms of a step: level, growth (it is in the level), two harmonics.
+    fn row(&self, step: i64) -> [f64; TERMS] {
+        let angle = std::f64::consts::TAU * (step as f64 / self.year);
+        [1.0, 0.0, libm::cos(angle), libm::sin(angle), libm::cos(2.0 * angle), libm::sin(2.0 * angle)]
+    }
+}
+
+impl CountState {
     /// Moves on to `step` and forecasts it. `count` matters only for the first step of a series, which has nothing to be judged by.
     ///
     /// - `step`: number of the step since any fixed day, later than the last one
     pub fn forecast(&mut self, s: &CountSetting, step: i64, count: f64) -> Forecast {
         if self.seen == 0 {
-            self.start(s, count);
+            self.filters = [Filter::start(s, libm::log(count + 0.5)); WANDER.len()];
         } else {
             let gap = (step - self.step).max(1);
-            self.advance(s, gap);
+            self.filters.iter_mut().zip(WANDER).for_each(|(f, wander)| f.advance(s, gap, wander));
             if gap > 1 {
                 self.held = 0;
             }
         }
         self.step = step;
         let dispersion = (self.residual / self.residual_weight).max(1.0);
-        let angle = std::f64::consts::TAU * (step as f64 / s.year);
-        let row = [1.0, 0.0, libm::cos(angle), libm::sin(angle), libm::cos(2.0 * angle), libm::sin(2.0 * angle)];
+        let row = s.row(step);
         let weekday = if s.week > 1 { self.weekday[step.rem_euclid(7) as usize] } else { 1.0 };
         let best = self.filters.iter().map(|f| f.ln_score).fold(f64::NEG_INFINITY, f64::max);
         let mut parts = [Part::default(); WANDER.len()];
         let (mut total, mut season) = (0.0, 0.0);
         for (p, f) in parts.iter_mut().zip(&self.filters) {
-            for (g, c) in p.gain.iter_mut().zip(&f.cov) {
-                *g = c.iter().zip(row).map(|(c, r)| c * r).sum();
-            }
+            (p.gain, p.variance) = f.gain(&row);
             let ln_mean: f64 = f.mean.iter().zip(row).map(|(m, r)| m * r).sum();
-            p.variance = p.gain.iter().zip(row).map(|(g, r)| g * r).sum::<f64>().max(1e-12);
             p.mean = libm::exp(ln_mean + 0.5 * p.variance.min(1.0)).clamp(1e-6, 1e9) * weekday;
             p.weight = libm::exp(f.ln_score - best);
             total += p.weight;
@@ -367,6 +384,13 @@ impl CountState {
         self.seen = self.seen.saturating_add(1);
     }
 
+    /// Moves what is known of the series, by term.
+    fn settle(&mut self, by: &[f64; TERMS]) {
+        for filter in &mut self.filters {
+            filter.mean.iter_mut().zip(by).for_each(|(mean, by)| *mean += by);
+        }
+    }
+
     /// Judges a lone series.
     pub fn update(&mut self, s: &CountSetting, step: i64, count: f64) -> CountReading {
         let f = self.forecast(s, step, count);
@@ -380,13 +404,15 @@ pub struct CountGroup {
     states: Vec<CountState>,
     moved: f64,
     moved_weight: f64,
+    /// Level, growth and season of the common factor; what is learnt of them goes into every series, so its mean stays 0.
+    city: Option<(i64, Filter)>,
 }
 
 impl CountGroup {
     /// A group of so many series, none seen yet.
     #[must_use]
     pub fn new(series: usize) -> CountGroup {
-        CountGroup { states: vec![CountState::default(); series], moved: 0.0, moved_weight: COMMON_WEEKS }
+        CountGroup { states: vec![CountState::default(); series], moved: 0.0, moved_weight: COMMON_WEEKS, city: None }
     }
 
     /// Judges one step of all series.
@@ -413,6 +439,7 @@ impl CountGroup {
             }
         }
         let moves = (self.moved / self.moved_weight).max(0.0);
+        let settle = self.settle(s, step, moves, came, foretold);
         let out = forecasts
             .iter()
             .zip(counts)
@@ -423,7 +450,9 @@ impl CountGroup {
                 // Without the judged series, or its own surge would excuse it.
                 let (came, foretold) = ((came - o).max(0.0), (foretold - e).max(0.0));
                 let common = (1.0 + moves * came) / (1.0 + moves * foretold);
-                Some(state.judge(s, f, x, common, moves / (1.0 + moves * came)))
+                let reading = state.judge(s, f, x, common, moves / (1.0 + moves * came));
+                state.settle(&settle);
+                Some(reading)
             })
             .collect();
         if foretold > 0.0 {
@@ -433,6 +462,23 @@ impl CountGroup {
             self.moved_weight = self.moved_weight * keep + 1.0;
         }
         out
+    }
+
+    /// What of the step's common move is lasting, by term. Without it a high first step would stay for ever as high levels
+    /// x a low factor, for only their product is seen.
+    fn settle(&mut self, s: &CountSetting, step: i64, moves: f64, came: f64, foretold: f64) -> [f64; TERMS] {
+        let (last, mut city) = self.city.unwrap_or((step, Filter::start(s, 0.0)));
+        city.advance(s, step - last, CITY_WANDER);
+        let (gain, variance) = city.gain(&s.row(step));
+        let noise = moves + 1.0 / came.max(1.0);
+        let ln = libm::log((1.0 + moves * came) / (1.0 + moves * foretold));
+        for i in 0..TERMS {
+            for j in 0..TERMS {
+                city.cov[i][j] -= gain[i] * gain[j] / (variance + noise);
+            }
+        }
+        self.city = Some((step, city));
+        gain.map(|g| g / (variance + noise) * ln)
     }
 }
 
@@ -485,6 +531,20 @@ mod tests {
         counts[3] = 25.0;
         let one = lone.update(&s, 80, &counts)[3].unwrap();
         assert!(all.score + 1.0 < one.score && all.common > 1.5, "{all:?} {one:?}");
+    }
+
+    #[test]
+    fn a_move_of_the_whole_city_that_lasts_goes_into_the_levels() {
+        let s = CountSetting::WEEKLY;
+        let mut g = CountGroup::new(20);
+        let mut last = CountReading::default();
+        for t in 0..400 {
+            // a holiday every tenth week; the first week is one, and from week 100 on there is twice as much of all
+            let x = if t % 10 == 0 { 24.0 } else { 10.0 } * if t < 100 { 1.0 } else { 2.0 };
+            last = g.update(&s, t, &[x; 20])[7].unwrap();
+        }
+        assert!((last.level / 20.0 - 1.0).abs() < 0.15 && (last.common - 1.0).abs() < 0.15, "{last:?}");
+        assert!((last.expected / 20.0 - 1.0).abs() < 0.1, "{last:?}");
     }
 
     #[test]
