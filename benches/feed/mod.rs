@@ -140,8 +140,8 @@ levels:
   red: { steps: [{ id: \"1\", by: fire_rescue, do: \"查\", within: 2h }] }
 ";
 
-/// A pack of indicators (id, what differs), with the main pack's departments, regions and sources.
-pub(crate) fn pack(indicators: &[(String, String)]) -> Pack {
+/// The files of a pack of indicators (id, what differs).
+pub(crate) fn files(indicators: &[(String, String)]) -> BTreeMap<String, String> {
     let mut files: BTreeMap<String, String> = BTreeMap::new();
     files.insert("rules/gas/industry.yaml".into(), INDUSTRY.into());
     files.insert("rules/gas/plan.yaml".into(), PLAN.into());
@@ -152,7 +152,12 @@ pub(crate) fn pack(indicators: &[(String, String)]) -> Pack {
         );
         files.insert(format!("rules/gas/gas_{id}.yaml"), text);
     }
-    match Pack::read(Body::with_defaults(files)) {
+    files
+}
+
+/// A pack of indicators, with the main pack's departments, regions and sources.
+pub(crate) fn pack(indicators: &[(String, String)]) -> Pack {
+    match Pack::read(Body::with_defaults(files(indicators))) {
         Ok(pack) => pack,
         Err(findings) => panic!("{:#?}", findings.into_iter().take(3).collect::<Vec<_>>()),
     }

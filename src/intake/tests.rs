@@ -29,7 +29,7 @@ fn pack(sources: &[serde_json::Value]) -> Pack {
         departments: ["urban_management", "market_regulation", "ecology", "hotline_12345"]
             .map(|id| (id.to_owned(), department(id)))
             .into(),
-        regions: Regions { city: "371100".into(), regions: Vec::new() },
+        regions: Regions { city: "371100".into(), regions: Vec::new(), streets: Vec::new() },
         calendar: Default::default(),
         deadlines: crate::pack::shared::Deadlines { levels: BTreeMap::new() },
         matters: BTreeMap::new(),

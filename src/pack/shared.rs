@@ -63,6 +63,16 @@ pub struct Region {
     pub status: super::BasisStatus,
 }
 
+/// A street or town of `rules/shared/regions.yaml`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Street {
+    /// 代码: nine digits, the first six a region
+    pub code: String,
+    /// 名称
+    pub name: String,
+}
+
 /// `rules/shared/regions.yaml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -71,6 +81,9 @@ pub struct Regions {
     pub city: String,
     /// 区划
     pub regions: Vec<Region>,
+    /// 街道乡镇: names of streets; one that is not listed is told by its code
+    #[serde(default)]
+    pub streets: Vec<Street>,
 }
 
 /// `rules/shared/calendar.yaml`: working time.

@@ -273,12 +273,22 @@ impl Responder {
         }
     }
 
+    /// The name of what is only a street: as listed, else its region with the code.
+    fn street_name(&self, s: &Subject) -> Option<String> {
+        let code = s.street.as_deref().filter(|_| s.object_id.is_none() && s.entity_id.is_none())?;
+        let region = code.get(..6).and_then(|c| self.regions.regions.iter().find(|r| r.code == c));
+        let region = region.map_or("", |r| r.name.as_str());
+        let listed = self.regions.streets.iter().find(|street| street.code == code);
+        let name = listed.map_or_else(|| format!("{region}街道{code}"), |street| format!("{region}{}", street.name));
+        Some(cut(&name, NAME_MAX))
+    }
+
     fn subject(&self, s: &Subject) -> SubjectRef {
         let short = |text: &Option<String>| text.as_deref().map(|t| cut(t, NAME_MAX));
         SubjectRef {
             object_id: short(&s.object_id),
             entity_id: short(&s.entity_id),
-            name: short(&s.name),
+            name: short(&s.name).or_else(|| self.street_name(s)),
             object_type: short(&s.object_type),
             region: s.region.as_deref().map(|code| self.region(code)),
             street: short(&s.street),

@@ -127,7 +127,7 @@ pub(crate) fn pack() -> Pack {
             { "code": "371100", "name": "日照市", "name_en": "Rizhao City", "status": "S" },
             { "code": "371102", "name": "东港区", "name_en": "Donggang District", "parent": "371100", "status": "S" },
             { "code": "371103", "name": "岚山区", "name_en": "Lanshan District", "parent": "371100", "status": "S" }
-        ] })),
+        ], "streets": [{ "code": "371102001", "name": "海曲街道" }] })),
         calendar: Calendar::new(&read(json!({
             "hours": ["08:30-12:00", "13:30-17:30"], "holidays": ["2026-05-01"], "workdays": ["2026-05-09"]
         })))

@@ -63,6 +63,19 @@ fn a_subject_outside_every_district_is_told_at_the_city() {
 }
 
 #[test]
+fn a_street_is_told_by_its_name_and_an_unlisted_one_by_region_and_code() {
+    let headline = |street: &str| {
+        let w = with(|c| {
+            (c.subject.name, c.subject.object_id, c.subject.entity_id) = (None, None, None);
+            c.subject.street = Some(street.to_owned());
+        });
+        w.subject.name
+    };
+    assert_eq!(headline("371102001").as_deref(), Some("东港区海曲街道"));
+    assert_eq!(headline("371102009").as_deref(), Some("东港区街道371102009"));
+}
+
+#[test]
 fn a_tag_of_the_object_adds_its_department_at_every_level() {
     for level in Level::ALL {
         let mut c = change(level);

@@ -136,7 +136,7 @@ fn exit_codes_tell_findings_from_wrong_use() {
         (vec!["run", "--config", &nothing, "--role", "engine"], 2, "leave out --role"),
         (vec!["topics", "check", "--config", &nothing], 2, "kafka"),
         (vec!["demo", "--speed", "0"], 2, "--speed"),
-        (vec!["test", "no-such-folder"], 1, "no-such-folder"),
+        (vec!["test", "no-such-folder"], 2, "no-such-folder"),
         (vec!["no-such-command"], 2, "no-such-command"),
         (vec!["--help"], 0, "Exit codes"),
         (vec!["--version"], 0, "forewarn"),

@@ -3,7 +3,8 @@
 //! In: the working folder. Out: a checked pack. Promise: the binary alone is enough for a demo, anywhere.
 //! Not here: what packs are (`pack`).
 
-use crate::cli::{CliError, replay};
+use super::city;
+use crate::cli::CliError;
 use crate::pack::{Body, Pack};
 use rust_embed::RustEmbed;
 use std::path::Path;
@@ -21,13 +22,25 @@ struct Models;
 /// The pack, and whether it came out of the binary.
 pub(super) fn load() -> Result<(Pack, bool), CliError> {
     let (rules, models) = (Path::new("rules"), Path::new("models"));
-    if rules.join("sources").is_dir() {
-        return Ok((replay::load(rules, models)?, false));
-    }
-    Pack::read(embedded()).map(|pack| (pack, true)).map_err(|findings| {
+    let built_in = !rules.join("sources").is_dir();
+    let mut body = if built_in { embedded() } else { Body::load(rules, models).map_err(CliError::stage)? };
+    name_streets(&mut body);
+    Pack::read(body).map(|pack| (pack, built_in)).map_err(|findings| {
         let first = findings.first().map_or_else(String::new, |f| format!("{}: {}", f.place.file, f.message));
-        CliError::Usage(format!("the rules inside this binary have {} findings, the first: {first}", findings.len()))
+        let of = if built_in { "the rules inside this binary" } else { "rules/" };
+        CliError::Usage(format!("{of} have {} findings, the first: {first}", findings.len()))
     })
+}
+
+/// The made-up city has streets of its own; a pack that lists streets keeps its own.
+fn name_streets(body: &mut Body) {
+    let Some(text) = body.files.get_mut("rules/shared/regions.yaml").filter(|t| !t.contains("\nstreets:")) else {
+        return;
+    };
+    text.push_str("streets:\n");
+    for (code, name) in city::street_names() {
+        text.push_str(&format!("  - {{ code: \"{code}\", name: \"{name}\" }}\n"));
+    }
 }
 
 /// The three industries as they stood when the binary was built; tests and examples are no part of a pack.

@@ -184,6 +184,21 @@ impl Meaning<'_> {
                     self.error((path, &format!("/regions/{i}/parent")), "unknown-region", &en, &zh, None);
                 }
             }
+            let mut seen = BTreeSet::new();
+            for (i, street) in regions.streets.iter().enumerate() {
+                let pointer = format!("/streets/{i}/code");
+                if !seen.insert(street.code.as_str()) {
+                    twice(self, path, &pointer, &street.code);
+                }
+                let digits = street.code.len() == 9 && street.code.bytes().all(|b| b.is_ascii_digit());
+                if !digits || !codes.contains(street.code.get(..6).unwrap_or("")) {
+                    let code = &street.code;
+                    let en =
+                        format!("\"{code}\" is no code of a street: nine digits, the first six one of the regions");
+                    let zh = format!("“{code}”不是街道代码：九位数字，前六位应为所列区划");
+                    self.error((path, &pointer), "bad-street", &en, &zh, None);
+                }
+            }
             if !codes.contains(regions.city.as_str()) {
                 let city = &regions.city;
                 let (en, zh) = (format!("there is no region \"{city}\""), format!("没有区划“{city}”"));

@@ -287,7 +287,8 @@ impl Instance {
     }
 
     pub(super) fn assert_alive(&mut self) {
-        assert!(self.child.try_wait().expect("a process of ours").is_none(), "it ended by itself:\n{}", self.said());
+        let ended = self.child.try_wait().expect("a process of ours");
+        assert!(ended.is_none(), "it ended by itself, {ended:?}:\n{}", self.said());
     }
 
     /// What it said on standard error, of all starts of the slot.

@@ -17,6 +17,7 @@ mod tests;
 
 pub(crate) use feed::Record;
 pub(crate) use incident::Incident;
+pub(crate) use objects::street_names;
 
 use crate::record::{Level, Millis};
 use feed::Feeds;

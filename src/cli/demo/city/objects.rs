@@ -276,6 +276,13 @@ impl Objects {
     }
 }
 
+/// Code and name of every street.
+pub(crate) fn street_names() -> impl Iterator<Item = (String, String)> {
+    DISTRICTS
+        .iter()
+        .flat_map(|d| (1..).zip(d.streets).map(|(n, name)| (format!("{}{n:03}", d.code), format!("{name}街道"))))
+}
+
 fn district(share: u64) -> &'static District {
     let mut upto = 0;
     for district in DISTRICTS {
