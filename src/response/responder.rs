@@ -92,6 +92,14 @@ impl Responder {
     /// The document of one change. Never fails: what the pack does not know is shown by its id.
     #[must_use]
     pub fn respond(&self, change: &Change) -> Warning {
+        // Of a street or a firm's lifts the row that raised the warning is one of many: its object is not what the
+        // warning is about, and its labels call nobody.
+        let shared = (!matches!(&*change.space, "object" | "entity" | "record")).then(|| {
+            let Subject { region, street, .. } = change.subject.clone();
+            let street = street.filter(|_| &*change.space == "street");
+            Change { subject: Subject { region, street, ..Subject::default() }, ..change.clone() }
+        });
+        let change = shared.as_ref().unwrap_or(change);
         let indicator = self.indicators.get(&*change.indicator);
         let industry_id = self.industry_of(&change.indicator).unwrap_or("");
         let industry = self.industries.get(industry_id);

@@ -55,6 +55,11 @@ impl Place {
         OUTCOMES.iter().map(|name| (*name, self.read(&format!("out/{name}")))).collect()
     }
 
+    /// Lines of an outcome file so far.
+    fn lines(&self, name: &str) -> u64 {
+        self.read(&format!("out/{name}")).lines().count() as u64
+    }
+
     fn summary(&self) -> Summary {
         serde_json::from_str(&self.read("out/summary.json")).unwrap()
     }
@@ -244,7 +249,7 @@ fn killed_at_random_moments_it_loses_no_line_and_doubles_none() {
         place.append("iot.jsonl", first);
         half = rest.to_vec();
         if chance.below(20) == 0 {
-            std::fs::write(place.path(&format!("dropped/{good}.jsonl")), "no feedback\n").unwrap();
+            std::fs::write(place.path(&format!("dropped/{bad}.jsonl")), "no feedback\n").unwrap();
             bad += 1;
         }
         std::thread::sleep(Duration::from_millis(10 + chance.below(30)));
@@ -256,9 +261,12 @@ fn killed_at_random_moments_it_loses_no_line_and_doubles_none() {
         }
     }
     place.append("iot.jsonl", &half);
-    // A dropped file is taken as whole after two quiet seconds.
-    std::thread::sleep(Duration::from_millis(3_000));
+    // A dropped file is taken as whole after two quiet seconds; a busy machine comes to it later.
     let running = running.unwrap();
+    let began = Instant::now();
+    while place.lines("dead-letters.jsonl") < bad && began.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(200));
+    }
     running.wait_for_log_time(now());
     let (fine, said) = running.interrupt();
     assert!(fine, "{said}{}", place.read("stderr"));
