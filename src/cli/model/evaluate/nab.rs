@@ -61,6 +61,11 @@ struct Tally {
     first: Vec<Option<usize>>,
 }
 
+/// Rows at the start of a series of `n` that are not scored.
+fn unscored(n: usize) -> usize {
+    ((PROBATION * n as f64) as usize).min(PROBATION_ROWS)
+}
+
 fn sigmoid(y: f64) -> f64 {
     if y > 3.0 { -1.0 } else { 2.0 / (1.0 + libm::exp(5.0 * y)) - 1.0 }
 }
@@ -68,7 +73,7 @@ fn sigmoid(y: f64) -> f64 {
 impl Series {
     fn tally(&self, profile: &Profile) -> Tally {
         let n = self.alarms.len();
-        let start = ((PROBATION * n as f64) as usize).min(PROBATION_ROWS);
+        let start = unscored(n);
         let mut out = Tally::default();
         for &(a, b) in &self.windows {
             let first = (a.max(start)..=b).find(|i| self.alarms[*i]);
@@ -131,7 +136,7 @@ pub(super) fn table(model: &ModelFile, folder: &Path) -> Result<String, CliError
         };
         let windows = pairs.iter().map(|(a, b)| Ok((row(a)?, row(b)?))).collect::<Result<Vec<_>, CliError>>()?;
         let series = Series { windows, alarms: rows.iter().map(super::super::series::Row::alarm).collect() };
-        let ends = rows.first().zip(rows.last()).map_or(0, |(a, b)| b.at - a.at);
+        let ends = rows.get(unscored(rows.len())).zip(rows.last()).map_or(0, |(a, b)| b.at - a.at);
         weeks += ends as f64 / (7.0 * 86_400_000.0);
         for (first, &(a, b)) in series.tally(&PROFILES[0]).first.iter().zip(&series.windows) {
             for centre in centres.get(&name).into_iter().flatten() {
