@@ -5,6 +5,8 @@
 
 mod chart;
 mod count;
+mod ears;
+mod farrington;
 mod group;
 mod novelty;
 mod peer;
@@ -17,6 +19,8 @@ mod wide;
 
 pub use chart::{Chart, ChartState, Method};
 pub use count::{CountGroup, CountReading, CountSetting, CountState};
+pub use ears::{Ears, EarsReading};
+pub use farrington::{Farrington, FarringtonReading};
 pub use group::{Group, GroupReading, GroupState};
 pub use novelty::{Novelty, NoveltyReading, NoveltyState};
 pub use peer::Peers;

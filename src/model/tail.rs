@@ -1,6 +1,7 @@
 //! Upper tails of Poisson and negative binomial counts, in the parametrisation (mean, dispersion = variance / mean).
 
 use statrs::function::beta::beta_reg;
+use statrs::function::erf::erfc_inv;
 use statrs::function::gamma::gamma_lr;
 
 /// Dispersions below this are taken as Poisson.
@@ -34,12 +35,39 @@ pub(super) fn upper(x: f64, mean: f64, phi: f64) -> f64 {
     beta_reg(x, r, (phi - 1.0) / phi)
 }
 
+/// The smallest whole number u with P(X > u) <= alpha.
+pub(super) fn upper_bound(alpha: f64, mean: f64, phi: f64) -> f64 {
+    let (mut low, mut high) = (-1.0, (mean * phi).max(1.0).ceil());
+    while upper(high + 1.0, mean, phi) > alpha {
+        (low, high) = (high, high * 2.0);
+    }
+    while high - low > 1.0 {
+        let middle = ((low + high) / 2.0_f64).floor();
+        if upper(middle + 1.0, mean, phi) > alpha {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    high
+}
+
 /// P(X > x) + P(X = x) / 2: uniform in expectation also for small counts.
 pub(super) fn mid(x: f64, mean: f64, phi: f64) -> f64 {
     if mean <= 0.0 {
         return if x < 0.5 { 0.5 } else { 0.0 };
     }
     (upper(x, mean, phi) - 0.5 * libm::exp(ln_pmf(x, mean, phi))).max(0.0)
+}
+
+/// The value that a standard normal variable exceeds with probability `alpha`.
+pub(super) fn normal_quantile(alpha: f64) -> f64 {
+    std::f64::consts::SQRT_2 * erfc_inv(2.0 * alpha)
+}
+
+/// -log10 P(a standard normal variable is above z).
+pub(super) fn normal_score(z: f64) -> f64 {
+    (-libm::log10((0.5 * libm::erfc(z / std::f64::consts::SQRT_2)).max(1e-300))).max(0.0)
 }
 
 #[cfg(test)]

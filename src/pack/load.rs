@@ -14,7 +14,11 @@ use std::path::{Path, PathBuf};
 const BUILT_IN: &[(&str, &str)] = &[
     ("models/count_surge.yaml", include_str!("../../models/count_surge.yaml")),
     ("models/cusum.yaml", include_str!("../../models/cusum.yaml")),
+    ("models/ears_c1.yaml", include_str!("../../models/ears_c1.yaml")),
+    ("models/ears_c2.yaml", include_str!("../../models/ears_c2.yaml")),
+    ("models/ears_c3.yaml", include_str!("../../models/ears_c3.yaml")),
     ("models/ewma.yaml", include_str!("../../models/ewma.yaml")),
+    ("models/farrington.yaml", include_str!("../../models/farrington.yaml")),
     ("models/holt_winters.yaml", include_str!("../../models/holt_winters.yaml")),
     ("models/page_hinkley.yaml", include_str!("../../models/page_hinkley.yaml")),
     ("models/sensor_group.yaml", include_str!("../../models/sensor_group.yaml")),

@@ -13,7 +13,7 @@ pub struct ModelFile {
     /// 名称
     pub name: String,
     /// 方法: surge, ewma, cusum, shewhart, page_hinkley, holt_winters,
-    /// sensor_novelty; sensor_group and count_surge in `model score` only
+    /// sensor_novelty; sensor_group, count_surge, farrington and ears in `model score` only
     pub method: String,
     /// 版本
     pub version: u32,

@@ -1,15 +1,18 @@
-//! `forewarn model`: what models there are, and their scores over series in files.
+//! `forewarn model`: what models there are, their scores over series in files, and what these are worth.
 //!
-//! In: `models/<name>.yaml` and CSV files. Out: a table; scores, one row per input row.
+//! In: `models/<name>.yaml`, CSV files, benchmarks with labels. Out: tables; scores, one row per input row.
 //! Promise: the code that scores here is the one that scores in the engine.
 
 mod counts;
+mod evaluate;
 mod series;
 
 use super::CliError;
 use crate::pack::{Body, ModelFile, Pack};
 use clap::{Args, Subcommand};
+use flate2::read::MultiGzDecoder;
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Subcommand)]
@@ -24,6 +27,27 @@ pub(crate) enum ModelCommand {
     ///
     /// Example: forewarn model score ewma --series data/realKnownCause --out scores
     Score(Score),
+    /// 评测 The model's benchmark beside what others published on the same data
+    ///
+    /// Reads <DIR>/nab (sensor_novelty), <DIR>/skab (sensor_group) or <DIR>/counts (count_surge, farrington, ears_c1, ears_c2,
+    /// ears_c3): series with labels, as the benchmarks publish them, `.gz` or not. Scores are those of `model score`, at the model's
+    /// own threshold.
+    ///
+    /// Example: forewarn model evaluate sensor_novelty --data data
+    Evaluate(Evaluate),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Evaluate {
+    /// The model's id
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// Folder of benchmarks
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Where model files are
+    #[command(flatten)]
+    pub(crate) models: Models,
 }
 
 /// Where model files are.
@@ -48,9 +72,6 @@ pub(crate) struct Score {
     /// With --counts: one count a day; without it one a week
     #[arg(long, requires = "counts")]
     pub(crate) daily: bool,
-    /// With --counts: the series are areas of one city, and what all of them do is no news about one
-    #[arg(long, requires = "counts")]
-    pub(crate) city: bool,
     /// Folder for the scores; with --counts a file
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
@@ -69,17 +90,52 @@ pub(crate) fn run(command: &ModelCommand) -> Result<u8, CliError> {
             Ok(0)
         }
         ModelCommand::Score(score) => {
-            let models = read(&score.models.models)?;
-            let model = models.get(&score.name).ok_or_else(|| {
-                let names: Vec<&str> = models.keys().map(String::as_str).collect();
-                CliError::Usage(format!("no model \"{}\"; there are {}", score.name, names.join(", ")))
-            })?;
+            let model = one(&score.models, &score.name)?;
             match &score.counts {
-                Some(counts) => counts::score(model, counts, score.daily, score.city, &score.out),
-                None => series::score(model, &score.series, score.calibrate, &score.out),
+                Some(counts) => counts::score(&model, counts, score.daily, &score.out),
+                None => series::score(&model, &score.series, score.calibrate, &score.out),
             }
         }
+        ModelCommand::Evaluate(evaluate) => {
+            let model = one(&evaluate.models, &evaluate.name)?;
+            print!("{}", evaluate::run(&model, &evaluate.data)?);
+            Ok(0)
+        }
     }
+}
+
+/// The model of a name.
+fn one(models: &Models, name: &str) -> Result<ModelFile, CliError> {
+    let mut models = read(&models.models)?;
+    models.remove(name).ok_or_else(|| {
+        let names: Vec<&str> = models.keys().map(String::as_str).collect();
+        CliError::Usage(format!("no model \"{name}\"; there are {}", names.join(", ")))
+    })
+}
+
+/// A file's text; `.gz` or not is seen by its first bytes.
+fn text(path: &Path) -> Result<String, CliError> {
+    let wrong = |source| CliError::File { action: "read", path: path.to_owned(), source };
+    let bytes = std::fs::read(path).map_err(wrong)?;
+    let mut text = String::new();
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        MultiGzDecoder::new(bytes.as_slice()).read_to_string(&mut text).map_err(wrong)?;
+        return Ok(text);
+    }
+    bytes.as_slice().read_to_string(&mut text).map_err(wrong)?;
+    Ok(text)
+}
+
+/// Writes a file, and its folder when it is not there.
+fn write(path: &Path, text: &str) -> Result<(), CliError> {
+    if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(|source| CliError::File {
+            action: "create",
+            path: folder.to_owned(),
+            source,
+        })?;
+    }
+    std::fs::write(path, text).map_err(|source| CliError::File { action: "write", path: path.to_owned(), source })
 }
 
 /// The model files of a folder, and those built in that it does not have.

@@ -1,6 +1,6 @@
 //! Scores CSV series by a model of readings.
 
-use super::super::CliError;
+use super::{CliError, text, write};
 use crate::model::{Group, GroupState, ReadingModel, ReadingState};
 use crate::pack::ModelFile;
 use crate::record::time::{ZONE, parse_rfc3339};
@@ -12,25 +12,7 @@ const LABELS: &[&str] = &["anomaly", "changepoint", "label", "is_anomaly"];
 
 /// Scores every file, prints how many rows and alarms each has.
 pub(super) fn score(model: &ModelFile, paths: &[PathBuf], calibrate: Option<u32>, out: &Path) -> Result<u8, CliError> {
-    let parameter = |name: &str, default: f64| match (name, calibrate) {
-        // A calibration period takes the place of the warm-up.
-        ("warm_up_days", Some(_)) => 0.0,
-        ("warm_up", Some(rows)) if model.method != "holt_winters" => f64::from(rows),
-        _ => model.parameters.get(name).copied().unwrap_or(default),
-    };
-    let scorer = if model.method == "sensor_group" {
-        Scorer::Group(Group {
-            threshold: parameter("threshold", Group::default().threshold),
-            calibrate: calibrate.unwrap_or(parameter("calibrate", 1_000.0) as u32),
-            ..Group::default()
-        })
-    } else {
-        Scorer::Readings(
-            ReadingModel::of(&model.method, &parameter)
-                .ok_or_else(|| CliError::Usage(format!("{} is no model of readings; it scores no series", model.id)))?,
-        )
-    };
-    let threshold = model.threshold.unwrap_or(1.0);
+    let scorer = Scorer::of(model, calibrate)?;
     let mut files = Vec::new();
     for path in paths {
         let name = path.file_name().map(PathBuf::from).unwrap_or_default();
@@ -42,17 +24,17 @@ pub(super) fn score(model: &ModelFile, paths: &[PathBuf], calibrate: Option<u32>
     }
     let (mut rows, mut alarms) = (0, 0);
     for (path, name) in &files {
-        let text = std::fs::read_to_string(path).map_err(|source| file("read", path, source))?;
-        let scored = one(&scorer, threshold, calibrate.unwrap_or(0) as usize, &text)
-            .map_err(|(line, what)| CliError::Usage(format!("{}:{line}: {what}", path.display())))?;
-        let to = out.join(name);
-        if let Some(folder) = to.parent() {
-            std::fs::create_dir_all(folder).map_err(|source| file("create", folder, source))?;
+        let text = text(path)?;
+        let scored = scorer.file(path, &text)?;
+        let mut table = format!("{},anomaly_score,alarm\n", scored.time);
+        for row in &scored.rows {
+            writeln!(table, "{},{:.9},{}", row.time, row.score, u8::from(row.alarm())).expect("writing to a string");
         }
-        std::fs::write(&to, &scored.text).map_err(|source| file("write", &to, source))?;
-        println!("{:<60} {:>8} rows {:>6} alarms", name.display(), scored.rows, scored.alarms);
-        rows += scored.rows;
-        alarms += scored.alarms;
+        write(&out.join(name), &table)?;
+        let raised = scored.rows.iter().filter(|r| r.alarm()).count();
+        println!("{:<60} {:>8} rows {raised:>6} alarms", name.display(), scored.rows.len());
+        rows += scored.rows.len();
+        alarms += raised;
     }
     println!("{} files, {rows} rows, {alarms} alarms (anomaly_score >= 0.5)", files.len());
     Ok(0)
@@ -80,7 +62,14 @@ fn gather(folder: &Path, inner: &Path, files: &mut Vec<(PathBuf, PathBuf)>) -> R
 }
 
 /// How rows are scored.
-enum Scorer {
+pub(super) struct Scorer {
+    method: Method,
+    threshold: f64,
+    /// Rows that score 0.
+    calibrate: usize,
+}
+
+enum Method {
     /// Each column by itself; the row has the highest score.
     Readings(ReadingModel),
     /// All columns together.
@@ -93,86 +82,126 @@ enum State {
     Group(Box<GroupState>),
 }
 
+/// A series with its scores.
+pub(super) struct Scored<'a> {
+    /// Name of the time column.
+    time: &'a str,
+    pub(super) rows: Vec<Row<'a>>,
+}
+
+pub(super) struct Row<'a> {
+    /// As it stands in the input.
+    time: &'a str,
+    pub(super) at: i64,
+    /// 0 to 1
+    pub(super) score: f64,
+}
+
+impl Row<'_> {
+    pub(super) fn alarm(&self) -> bool {
+        self.score >= 0.5
+    }
+}
+
 impl Scorer {
+    /// The scorer of a model file, at the file's threshold.
+    pub(super) fn of(model: &ModelFile, calibrate: Option<u32>) -> Result<Scorer, CliError> {
+        let parameter = |name: &str, default: f64| match (name, calibrate) {
+            // A calibration period takes the place of the warm-up.
+            ("warm_up_days", Some(_)) => 0.0,
+            ("warm_up", Some(rows)) if model.method != "holt_winters" => f64::from(rows),
+            _ => model.parameters.get(name).copied().unwrap_or(default),
+        };
+        let method =
+            if model.method == "sensor_group" {
+                Method::Group(Group {
+                    threshold: parameter("threshold", Group::default().threshold),
+                    calibrate: calibrate.unwrap_or(parameter("calibrate", 1_000.0) as u32),
+                    ..Group::default()
+                })
+            } else {
+                Method::Readings(ReadingModel::of(&model.method, &parameter).ok_or_else(|| {
+                    CliError::Usage(format!("{} is no model of readings; it scores no series", model.id))
+                })?)
+            };
+        Ok(Scorer { method, threshold: model.threshold.unwrap_or(1.0), calibrate: calibrate.unwrap_or(0) as usize })
+    }
+
+    /// Scores one file.
+    pub(super) fn file<'a>(&self, path: &Path, text: &'a str) -> Result<Scored<'a>, CliError> {
+        self.series(text).map_err(|(line, what)| CliError::Usage(format!("{}:{line}: {what}", path.display())))
+    }
+
     fn state(&self, columns: usize) -> State {
-        match self {
-            Scorer::Readings(model) => State::Readings((0..columns).map(|_| model.state()).collect()),
-            Scorer::Group(_) => State::Group(Box::new(GroupState::new(columns))),
+        match &self.method {
+            Method::Readings(model) => State::Readings((0..columns).map(|_| model.state()).collect()),
+            Method::Group(_) => State::Group(Box::new(GroupState::new(columns))),
         }
     }
 
     /// 0 to 1, 0.5 at the threshold; 0 while calibrating and for rows without a reading.
-    fn score(&self, state: &mut State, at: i64, values: &[f64], threshold: f64) -> f64 {
-        match (self, state) {
-            (Scorer::Readings(model), State::Readings(states)) => {
+    fn score(&self, state: &mut State, at: i64, values: &[f64]) -> f64 {
+        match (&self.method, state) {
+            (Method::Readings(model), State::Readings(states)) => {
                 let each = states.iter_mut().zip(values).filter(|(_, v)| v.is_finite());
                 let scores = each.filter_map(|(state, v)| state.apply(model, at, *v)).map(|s| s.score);
                 let highest = scores.fold(0.0_f64, f64::max);
-                highest / (highest + threshold)
+                highest / (highest + self.threshold)
             }
-            (Scorer::Group(group), State::Group(state)) => {
+            (Method::Group(group), State::Group(state)) => {
                 state.update(group, values).map_or(0.0, |reading| reading.score())
             }
             _ => 0.0,
         }
     }
-}
 
-struct Scored {
-    text: String,
-    rows: usize,
-    alarms: usize,
-}
-
-/// One series; an error has the line that it stands in.
-fn one(scorer: &Scorer, threshold: f64, calibrate: usize, text: &str) -> Result<Scored, (usize, String)> {
-    let mut lines = text.trim_start_matches('\u{feff}').lines().enumerate();
-    let (_, head) = lines.next().ok_or((1, "empty".to_owned()))?;
-    let delimiter = if head.contains(';') { ';' } else { ',' };
-    let names: Vec<&str> = head.split(delimiter).map(str::trim).collect();
-    let columns: Vec<usize> = (1..names.len()).filter(|i| !LABELS.contains(&names[*i])).collect();
-    if columns.is_empty() {
-        return Err((1, "no value column behind the time".to_owned()));
+    /// One series; an error has the line that it stands in.
+    fn series<'a>(&self, text: &'a str) -> Result<Scored<'a>, (usize, String)> {
+        let mut lines = text.trim_start_matches('\u{feff}').lines().enumerate();
+        let (_, head) = lines.next().ok_or((1, "empty".to_owned()))?;
+        let delimiter = if head.contains(';') { ';' } else { ',' };
+        let names: Vec<&str> = head.split(delimiter).map(str::trim).collect();
+        let columns: Vec<usize> = (1..names.len()).filter(|i| !LABELS.contains(&names[*i])).collect();
+        if columns.is_empty() {
+            return Err((1, "no value column behind the time".to_owned()));
+        }
+        let mut state = self.state(columns.len());
+        let mut out = Scored { time: names[0], rows: Vec::new() };
+        for (number, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
+            let cells: Vec<&str> = line.split(delimiter).map(str::trim).collect();
+            let time = cells.first().copied().unwrap_or("");
+            let at =
+                parse_rfc3339(time, Some(ZONE)).map_err(|e| (number + 1, format!("\"{time}\" is no time: {e}")))?;
+            let value = |c: &usize| cells.get(*c).and_then(|c| c.parse::<f64>().ok()).filter(|v| v.is_finite());
+            let values: Vec<f64> = columns.iter().map(|c| value(c).unwrap_or(f64::NAN)).collect();
+            let scored = self.score(&mut state, at, &values);
+            let score = if out.rows.len() < self.calibrate { 0.0 } else { scored };
+            out.rows.push(Row { time, at, score });
+        }
+        Ok(out)
     }
-    let mut state = scorer.state(columns.len());
-    let mut out = Scored { text: format!("{},anomaly_score,alarm\n", names[0]), rows: 0, alarms: 0 };
-    for (number, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
-        let cells: Vec<&str> = line.split(delimiter).map(str::trim).collect();
-        let time = cells.first().copied().unwrap_or("");
-        let at = parse_rfc3339(time, Some(ZONE)).map_err(|e| (number + 1, format!("\"{time}\" is no time: {e}")))?;
-        let values: Vec<f64> = columns
-            .iter()
-            .map(|c| cells.get(*c).and_then(|c| c.parse::<f64>().ok()).filter(|v| v.is_finite()).unwrap_or(f64::NAN))
-            .collect();
-        let scored = scorer.score(&mut state, at, &values, threshold);
-        let score = if out.rows < calibrate { 0.0 } else { scored };
-        let alarm = score >= 0.5;
-        writeln!(out.text, "{time},{score:.9},{}", u8::from(alarm)).expect("writing to a string");
-        out.rows += 1;
-        out.alarms += usize::from(alarm);
-    }
-    Ok(out)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Chart, Method};
+    use crate::model::{Chart, Method as Charted};
 
     #[test]
     fn each_row_gets_a_score_and_labels_are_not_read() {
-        let chart = Chart { method: Method::Shewhart, warm_up: 3, warm_up_span: 0, sigma_floor: 0.0 };
-        let model = Scorer::Readings(ReadingModel::Chart(chart));
+        let chart = Chart { method: Charted::Shewhart, warm_up: 3, warm_up_span: 0, sigma_floor: 0.0 };
+        let mut model = Scorer { method: Method::Readings(ReadingModel::Chart(chart)), threshold: 3.0, calibrate: 0 };
         let text = "datetime;a;b;anomaly\n2020-02-08 13:30:47;9;1;0\n2020-02-08 13:30:48;10;x;0\n\
                     2020-02-08 13:30:49;11;;0\n2020-02-08 13:30:50;16;1;1\n2020-02-08 13:30:51;nan;1;1\n";
-        let scored = one(&model, 3.0, 0, text).unwrap();
+        let scored = model.series(text).unwrap();
+        let scores: Vec<f64> = scored.rows.iter().map(|r| r.score).collect();
+        assert_eq!(scores, [0.0, 0.0, 0.0, 2.0 / 3.0, 0.0]);
         assert_eq!(
-            scored.text,
-            "datetime,anomaly_score,alarm\n2020-02-08 13:30:47,0.000000000,0\n2020-02-08 13:30:48,0.000000000,0\n\
-             2020-02-08 13:30:49,0.000000000,0\n2020-02-08 13:30:50,0.666666667,1\n2020-02-08 13:30:51,0.000000000,0\n"
+            (scored.time, scored.rows[3].time, scored.rows[3].alarm()),
+            ("datetime", "2020-02-08 13:30:50", true)
         );
-        assert_eq!((scored.rows, scored.alarms), (5, 1));
-        assert_eq!(one(&model, 3.0, 0, "timestamp,value\nnever,1\n").err().map(|e| e.0), Some(2));
-        assert_eq!(one(&model, 3.0, 4, text).unwrap().alarms, 0);
+        assert_eq!(model.series("timestamp,value\nnever,1\n").err().map(|e| e.0), Some(2));
+        model.calibrate = 4;
+        assert!(model.series(text).unwrap().rows.iter().all(|r| !r.alarm()));
     }
 }
