@@ -5,6 +5,7 @@
 
 mod chart;
 mod count;
+mod fusion;
 mod group;
 mod novelty;
 mod peer;
@@ -17,6 +18,7 @@ mod wide;
 
 pub use chart::{Chart, ChartState, Method};
 pub use count::{CountGroup, CountReading, CountSetting, CountState};
+pub use fusion::{Fused, Strand, fuse};
 pub use group::{Group, GroupReading, GroupState};
 pub use novelty::{Novelty, NoveltyReading, NoveltyState};
 pub use peer::Peers;
