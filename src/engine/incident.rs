@@ -408,6 +408,12 @@ impl Engine {
             }
             Kinded::Surge { window, windows, .. } => Some((end - window * (*windows as i64 + 1), end)),
             Kinded::Sequence { within, .. } => Some((end - within, end)),
+            Kinded::Counts { panes, .. } => {
+                let step = panes.of(at - 1);
+                Some((panes.start(step) - 1, panes.start(step + 1) - 1))
+            }
+            Kinded::Trend { shape, .. } => Some(shape.bounds(end)),
+            Kinded::Items { items, .. } => items.iter().map(|i| i.keep).max().map(|keep| (end - keep, end)),
             _ => None,
         }
     }
@@ -431,6 +437,8 @@ impl Engine {
                 all.extend(first.get(k).into_iter().flatten());
                 all.extend(then.get(k).into_iter().flatten());
             }
+            (_, MethodState::Counts { shown, .. }) => all.extend(shown.get(k).into_iter().flatten()),
+            (_, MethodState::Items { rows, .. }) => all.extend(rows.get(k).into_iter().flatten().map(|r| &r.kept)),
             (_, MethodState::Surge { rows, .. }) => all.extend(rows.get(k).into_iter().flatten()),
             _ => {}
         }

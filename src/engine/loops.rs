@@ -208,6 +208,7 @@ impl Engine {
             "sensor_id" => subject.sensor_id.clone(),
             "maintained_by" => who.maintained_by.clone(),
             "group_id" => who.group_id.clone(),
+            "object_type" => subject.object_type.clone(),
             _ => None,
         };
         // The routing key itself serves a route into the sender's own space.

@@ -4,12 +4,13 @@
 //! many indicators use them. Not here: state, rows.
 
 use super::level::{Formula, Ladder, LadderContext, RunSpec};
-use super::pane::Panes;
+use super::pane::{Cut, Panes};
 use super::window::{Function, Shape};
-use crate::model::ReadingModel;
+use crate::model::{CountSetting, ReadingModel};
 use crate::pack::expression::{Expression, Want};
 use crate::pack::{
-    Aggregate, Indicator, Keep, Method, OnNull, Pack, RowMatch, SignalRoute, Sql, Status, Window as WindowRule,
+    Aggregate, Condition, Direction, Indicator, Keep, Levels, Method, OnNull, Pack, RowMatch, Segment, SignalRoute,
+    Sql, Status, Window as WindowRule,
 };
 use crate::record::{Kind, Level, Millis, columns};
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -87,6 +88,37 @@ pub(crate) enum Role {
     Stop,
     /// Registry rows.
     Roster,
+    /// Rows of an item of a scorecard or a fusion.
+    Item(usize),
+}
+
+/// An item of a scorecard or a fusion.
+#[derive(Debug)]
+pub(crate) struct ItemSpec {
+    /// The indicator's filter over the item's rows.
+    pub(crate) filter: Option<usize>,
+    /// Rows are signals: each counts from its level until its sender leaves it.
+    pub(crate) signal: bool,
+    /// The least level of a signal.
+    pub(crate) least: u8,
+    /// Weight by level number; 0 for a record without one. Points, or logarithms of likelihood ratios.
+    pub(crate) weights: [f64; 5],
+    pub(crate) keep: Millis,
+    pub(crate) halves: Option<Millis>,
+    /// Every row counts, up to `most` together.
+    pub(crate) each: bool,
+    pub(crate) most: f64,
+    /// Whose knowledge it is; the department of the record when absent.
+    pub(crate) department: Option<String>,
+}
+
+/// How items become one value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Joined {
+    /// The sum of points, at most 100.
+    Points,
+    /// Percent, from the odds: share with the risk before any signal (0 to 1), discount within a department.
+    Odds { prior: f64, same: f64 },
 }
 
 /// The method of an indicator, compiled.
@@ -140,6 +172,34 @@ pub(crate) enum Kinded {
         model: ReadingModel,
         hold: Millis,
     },
+    /// Counts of closed weeks or days. `wait`: a close is judged so long after it; `warm_up`: steps.
+    Counts {
+        setting: CountSetting,
+        panes: Panes,
+        distinct: Option<usize>,
+        wait: Millis,
+        warm_up: u32,
+    },
+    Trend {
+        value: usize,
+        limit: usize,
+        shape: Shape,
+        above: bool,
+        points: usize,
+        r2: f64,
+    },
+    Peer {
+        value: usize,
+        group: Option<usize>,
+        peers: usize,
+        wait: Millis,
+    },
+    Items {
+        items: Vec<ItemSpec>,
+        joined: Joined,
+        /// Only keys that the roster names.
+        roster: bool,
+    },
 }
 
 impl Kinded {
@@ -152,7 +212,11 @@ impl Kinded {
             Kinded::Gap { .. } => "gap",
             Kinded::Sequence { .. } => "sequence",
             Kinded::Lookup { .. } => "lookup",
-            Kinded::Surge { .. } | Kinded::Reading { .. } => "model",
+            Kinded::Surge { .. } | Kinded::Reading { .. } | Kinded::Counts { .. } => "model",
+            Kinded::Trend { .. } => "trend",
+            Kinded::Peer { .. } => "peer",
+            Kinded::Items { joined: Joined::Points, .. } => "scorecard",
+            Kinded::Items { .. } => "fusion",
         }
     }
 }
@@ -217,6 +281,11 @@ pub struct Program {
 
 /// How long models wait for earlier readings, unless the rule says otherwise.
 const MODEL_HOLD: Millis = 30_000;
+/// How long a close waits for the values of peers: another partition may stand behind.
+const PEER_WAIT: Millis = 60 * MINUTE;
+/// Terms of a count against what its season and its level let expect.
+pub(crate) const COUNT_TERMS: [&str; 8] =
+    ["score", "count", "expected", "level", "season", "weekday", "common", "tail"];
 const MINUTE: Millis = 60_000;
 const DAY: Millis = 86_400_000;
 
@@ -279,6 +348,7 @@ impl Program {
     pub(crate) fn longest_hold(&self) -> Millis {
         let holds = self.nodes.iter().map(|n| match &n.kind {
             Kinded::Reading { hold, .. } => *hold,
+            Kinded::Peer { wait, .. } => *wait,
             _ => 0,
         });
         holds.max().unwrap_or(0)
@@ -622,6 +692,22 @@ impl Compiler<'_> {
                             group: self.maybe(view, m.group.as_ref(), Want::Text)?,
                         }
                     }
+                    "count_surge" => {
+                        quantities = COUNT_TERMS.map(str::to_owned).to_vec();
+                        let window = m.window.ok_or("count_surge needs a window")?.millis();
+                        let (setting, panes, weeks) = match window / DAY {
+                            7 => (CountSetting::WEEKLY, Panes::Calendar(Cut::Week), 1.0),
+                            1 => (CountSetting::DAILY, Panes::Calendar(Cut::Day), 7.0),
+                            _ => return Err("count_surge counts a week (7d) or a day (1d)".to_owned()),
+                        };
+                        Kinded::Counts {
+                            setting,
+                            panes,
+                            distinct: self.maybe(view, m.distinct.as_ref(), Want::Text)?,
+                            wait: m.reorder.map_or(0, |s| s.millis()),
+                            warm_up: (parameter("warm_up_weeks", 8.0) * weeks) as u32,
+                        }
+                    }
                     method => {
                         let no_method = || format!("no method \"{method}\" for models");
                         let model = ReadingModel::of(method, &parameter).ok_or_else(no_method)?;
@@ -636,6 +722,48 @@ impl Compiler<'_> {
                     }
                 }
             }
+            Method::Trend(m) => {
+                quantities = ["hours", "value", "limit", "slope", "r2", "points"].map(str::to_owned).to_vec();
+                let (shape, _) = self.shape(&m.window, Kind::Iot, false);
+                Kinded::Trend {
+                    value: self.expression(view, &m.value.0, Want::Number)?,
+                    limit: self.expression(view, &m.limit.sql().0, Want::Number)?,
+                    shape,
+                    above: !matches!(rule.levels.direction, Some(Direction::Below | Direction::Under)),
+                    points: m.points.unwrap_or(10) as usize,
+                    r2: m.r2.unwrap_or(0.6),
+                }
+            }
+            Method::Peer(m) => {
+                quantities = ["score", "value", "z", "median", "mad", "peers", "city"].map(str::to_owned).to_vec();
+                Kinded::Peer {
+                    value: self.expression(view, &m.value.0, Want::Number)?,
+                    group: self.maybe(view, m.group.as_ref(), Want::Text)?,
+                    peers: m.peers.unwrap_or(10) as usize,
+                    wait: m.wait.map_or(PEER_WAIT, |w| w.millis()),
+                }
+            }
+            Method::Scorecard(m) => {
+                if let Some(roster) = &m.roster {
+                    inputs.push(self.roster(roster)?);
+                }
+                let mut items = self.items(rule, &mut inputs, 0.0)?;
+                for (spec, item) in items.iter_mut().zip(m.items.values()) {
+                    (spec.each, spec.most) = (item.each, item.highest());
+                }
+                quantities.extend(m.items.keys().cloned());
+                Kinded::Items { items, joined: Joined::Points, roster: m.roster.is_some() }
+            }
+            Method::Fusion(m) => {
+                if let Some(roster) = &m.roster {
+                    inputs.push(self.roster(roster)?);
+                }
+                let mut items = self.items(rule, &mut inputs, 1.0)?;
+                items.iter_mut().flat_map(|spec| &mut spec.weights).for_each(|ratio| *ratio = libm::log(*ratio));
+                quantities.extend(std::iter::once("prior".to_owned()).chain(m.items.keys().cloned()));
+                let (prior, same) = (m.prior / 100.0, m.same_department.unwrap_or(0.5));
+                Kinded::Items { items, joined: Joined::Odds { prior, same }, roster: m.roster.is_some() }
+            }
         };
         let mut runs = Vec::new();
         let mut rows = Vec::new();
@@ -646,9 +774,12 @@ impl Compiler<'_> {
             rows: &mut rows,
             direction: rule.levels.direction.unwrap_or_default(),
         };
-        let mut ladders = vec![context.ladder(&rule.levels, None, &rule.clear)?];
+        let trend = matches!(rule.kind, Method::Trend(_));
+        let levels = |levels: &Levels| if trend { time_left(levels) } else { levels.clone() };
+        let mut ladders = vec![context.ladder(&levels(&rule.levels), None, &rule.clear)?];
         for segment in &rule.segments {
-            ladders.push(context.ladder(&rule.levels, Some(segment), &rule.clear)?);
+            let segment = Segment { levels: levels(&segment.levels), ..segment.clone() };
+            ladders.push(context.ladder(&rule.levels, Some(&segment), &rule.clear)?);
         }
         let mut raise = Vec::new();
         for step in &rule.raise {
@@ -685,6 +816,9 @@ impl Compiler<'_> {
                     reads.extend(e.reads().iter().cloned());
                 }
             }
+        }
+        if inputs.iter().any(|i| matches!(i.role, Role::Item(_)) && i.source == "signal") {
+            reads.extend(["indicator", "level_no", "value"].map(str::to_owned));
         }
         reads.sort();
         reads.dedup();
@@ -727,6 +861,39 @@ impl Compiler<'_> {
             self.absence(&rule, absence, space)?;
         }
         Ok(())
+    }
+
+    /// The items of a scorecard or a fusion, and the rows that they read. `none`: the weight of a level without one.
+    fn items(&mut self, rule: &Indicator, inputs: &mut Vec<Input>, none: f64) -> Result<Vec<ItemSpec>, String> {
+        let mut specs = Vec::new();
+        for (number, (_, item)) in rule.kind.items().into_iter().enumerate() {
+            let source = if item.signal.is_some() { "signal" } else { item.source.unwrap_or(&rule.source) };
+            let view = self.view(source, &BTreeMap::new())?;
+            let when = match item.signal {
+                Some(id) => Some(self.expression(view, &format!("indicator = '{id}'"), Want::Bool)?),
+                None => self.maybe(view, item.when, Want::Bool)?,
+            };
+            let lead = |id: &str| {
+                let sender = self.pack.indicators.get(id)?;
+                let industry = || self.pack.industries.get(sender.industry.as_deref()?);
+                sender.to.lead.clone().or_else(|| industry().map(|i| i.lead.clone()))
+            };
+            let department = item.department.map(str::to_owned).or_else(|| item.signal.and_then(lead));
+            specs.push(ItemSpec {
+                filter: self.maybe(view, rule.filter.as_ref(), Want::Bool)?,
+                signal: source == "signal",
+                least: item.level.unwrap_or(Level::Blue).number(),
+                weights: std::array::from_fn(|level| item.weight.at(level as u8, none)),
+                keep: item.keep.millis(),
+                halves: item.halves.map(|h| h.millis()),
+                each: false,
+                most: f64::INFINITY,
+                department,
+            });
+            inputs.push(Input { role: Role::Item(number), source: source.to_owned(), view, filter: when, item: None });
+            self.program.horizon = self.program.horizon.max(item.keep.millis());
+        }
+        Ok(specs)
     }
 
     /// The companion of an indicator that watches a roster for silence.
@@ -811,6 +978,28 @@ fn sliding(size: Millis, pane: Option<Millis>) -> Shape {
     let count = (size + pane - 1) / pane;
     Shape { panes: Panes::Span(pane), count: u32::try_from(count).unwrap_or(u32::MAX), size: Some(size) }
 }
+
+/// Levels that are times left, as bounds of the hours left.
+fn time_left(levels: &Levels) -> Levels {
+    let hours = |rule: &Option<LevelRule>| {
+        rule.as_ref().map(|rule| match rule {
+            LevelRule::After(span) => {
+                LevelRule::When(Condition { below: Some(span.millis() as f64 / HOUR), ..Condition::default() })
+            }
+            other => other.clone(),
+        })
+    };
+    Levels {
+        direction: None,
+        blue: hours(&levels.blue),
+        yellow: hours(&levels.yellow),
+        orange: hours(&levels.orange),
+        red: hours(&levels.red),
+    }
+}
+
+/// Milliseconds.
+pub(crate) const HOUR: f64 = 3_600_000.0;
 
 /// The signals of a rule go to these key spaces.
 pub(crate) fn targets<'a>(program: &Program, rule: &'a Indicator) -> Vec<&'a SignalRoute> {

@@ -12,7 +12,7 @@ use super::level::Standing;
 use super::outcome::Subject;
 use super::program::{Kinded, Node, Program};
 use super::window::{Kept, Window};
-use crate::model::{ReadingState, TERMS};
+use crate::model::{CountState, ReadingState, TERMS};
 use crate::record::{Level, Millis};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -102,6 +102,30 @@ pub(crate) struct Group {
     pub(crate) rows: BTreeMap<Millis, f64>,
 }
 
+/// The readings of one pane.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct PaneMean {
+    pub(crate) pane: i64,
+    pub(crate) readings: u32,
+    /// Mean event time, milliseconds after the pane's start.
+    pub(crate) at: f64,
+    pub(crate) value: f64,
+}
+
+/// A record or signal that counts for an item.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ItemRow {
+    pub(crate) item: u16,
+    /// Highest level reached; 0 for a record.
+    pub(crate) level: u8,
+    /// The sender stands at the level still.
+    pub(crate) open: bool,
+    /// Whose knowledge it is.
+    pub(crate) department: u64,
+    /// The record; `at` is the end of a signal that is not open, `distinct` its sender.
+    pub(crate) kept: Kept,
+}
+
 /// What a method keeps per key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum MethodState {
@@ -148,6 +172,44 @@ pub(crate) enum MethodState {
         states: Vec<Option<ReadingState>>,
         /// Score, reading, terms of the newest score; NaN for none.
         scores: Vec<[f64; 2 + TERMS]>,
+    },
+    Counts {
+        /// `None` before the first row.
+        states: Vec<Option<Box<CountState>>>,
+        /// Rows of the steps that are not judged yet, by step and key.
+        open: BTreeMap<i64, BTreeMap<u32, Vec<Kept>>>,
+        /// Rows of the step judged last, as evidence.
+        shown: Vec<Vec<Kept>>,
+        /// Terms of the newest score, then steps seen; NaN for none.
+        scores: Vec<[f64; 9]>,
+        /// Event time of the newest row counted.
+        newest: Vec<Millis>,
+        /// The step judged last.
+        closed: Option<i64>,
+    },
+    Trend {
+        panes: Vec<Vec<PaneMean>>,
+        newest: Vec<Millis>,
+        value: Vec<f64>,
+        limit: Vec<f64>,
+    },
+    Peer {
+        /// The newest close that a value came for; `MIN` for none.
+        close: Vec<Millis>,
+        /// Its value; NaN for none.
+        value: Vec<f64>,
+        group: Vec<Option<Arc<str>>>,
+        /// The newest close that was judged, with the value that it had.
+        judged: Vec<(Millis, u64)>,
+        /// Terms of the newest score; NaN for none.
+        scores: Vec<[f64; 7]>,
+    },
+    Items {
+        /// By event time.
+        rows: Vec<Vec<ItemRow>>,
+        newest: Vec<Millis>,
+        /// Objects of the key that the roster names, as hashes.
+        roster: Vec<BTreeSet<u64>>,
     },
 }
 
@@ -211,6 +273,28 @@ impl NodeState {
                     latest: Millis::MIN,
                 },
                 Kinded::Reading { .. } => MethodState::Reading { states: Vec::new(), scores: Vec::new() },
+                Kinded::Counts { .. } => MethodState::Counts {
+                    states: Vec::new(),
+                    open: BTreeMap::new(),
+                    shown: Vec::new(),
+                    scores: Vec::new(),
+                    newest: Vec::new(),
+                    closed: None,
+                },
+                Kinded::Trend { .. } => MethodState::Trend {
+                    panes: Vec::new(),
+                    newest: Vec::new(),
+                    value: Vec::new(),
+                    limit: Vec::new(),
+                },
+                Kinded::Peer { .. } => MethodState::Peer {
+                    close: Vec::new(),
+                    value: Vec::new(),
+                    group: Vec::new(),
+                    judged: Vec::new(),
+                    scores: Vec::new(),
+                },
+                Kinded::Items { .. } => MethodState::Items { rows: Vec::new(), newest: Vec::new(), roster: Vec::new() },
             },
             matches: 0,
             nulls: 0,
@@ -251,6 +335,30 @@ impl NodeState {
                 grow(states, len, None);
                 grow(scores, len, [f64::NAN; 2 + TERMS]);
             }
+            MethodState::Counts { states, shown, scores, newest, .. } => {
+                grow(states, len, None);
+                grow(shown, len, Vec::new());
+                grow(scores, len, [f64::NAN; 9]);
+                grow(newest, len, Millis::MIN);
+            }
+            MethodState::Trend { panes, newest, value, limit } => {
+                grow(panes, len, Vec::new());
+                grow(newest, len, Millis::MIN);
+                grow(value, len, f64::NAN);
+                grow(limit, len, f64::NAN);
+            }
+            MethodState::Peer { close, value, group, judged, scores } => {
+                grow(close, len, Millis::MIN);
+                grow(value, len, f64::NAN);
+                grow(group, len, None);
+                grow(judged, len, (Millis::MIN, 0));
+                grow(scores, len, [f64::NAN; 7]);
+            }
+            MethodState::Items { rows, newest, roster } => {
+                grow(rows, len, Vec::new());
+                grow(newest, len, Millis::MIN);
+                grow(roster, len, BTreeSet::new());
+            }
         }
     }
 
@@ -267,6 +375,18 @@ impl NodeState {
             MethodState::Surge { rows, .. } => kept(rows) + rows.len() * 40,
             MethodState::Reading { states, .. } => {
                 states.iter().map(|s| 64 + s.as_ref().map_or(0, ReadingState::bytes)).sum()
+            }
+            MethodState::Counts { states, open, shown, .. } => {
+                let waiting: usize =
+                    open.values().map(|keys| keys.values().map(|r| 48 + r.len() * 40).sum::<usize>()).sum();
+                let known = states.iter().flatten().count();
+                waiting + kept(shown) + states.len() * 96 + known * std::mem::size_of::<CountState>()
+            }
+            MethodState::Trend { panes, .. } => panes.iter().map(|p| 48 + p.len() * 32).sum(),
+            MethodState::Peer { close, .. } => close.len() * 112,
+            MethodState::Items { rows, roster, .. } => {
+                let named: usize = roster.iter().map(|named| named.len() * 24).sum();
+                named + rows.iter().map(|r| 64 + r.len() * 64).sum::<usize>()
             }
         };
         method + self.standing.level.len() * 32 + self.incidents.len() * 512 + self.said.len() * 48
@@ -297,6 +417,15 @@ impl NodeState {
                 MethodState::Reading { states, .. } => {
                     let newest = states.get(k).and_then(Option::as_ref).and_then(ReadingState::newest);
                     newest.is_none_or(|t| forgotten(t, now))
+                }
+                MethodState::Counts { states, open, .. } => {
+                    states.get(k).is_none_or(Option::is_none) && open.values().all(|keys| !keys.contains_key(&key))
+                }
+                MethodState::Trend { newest, .. } => newest.get(k).is_none_or(|t| forgotten(*t, now)),
+                MethodState::Peer { close, .. } => close.get(k).is_none_or(|t| forgotten(*t, now)),
+                MethodState::Items { rows, roster, .. } => {
+                    // Rows that have had their time are dropped when their timer is due.
+                    rows.get(k).is_none_or(Vec::is_empty) && roster.get(k).is_none_or(BTreeSet::is_empty)
                 }
             }
     }
@@ -337,6 +466,37 @@ impl NodeState {
         {
             states[k] = None;
             scores[k] = [f64::NAN; 2 + TERMS];
+        }
+        if let MethodState::Counts { states, shown, scores, newest, .. } = &mut self.method
+            && k < states.len()
+        {
+            states[k] = None;
+            shown[k] = Vec::new();
+            scores[k] = [f64::NAN; 9];
+            newest[k] = Millis::MIN;
+        }
+        if let MethodState::Trend { panes, newest, value, limit } = &mut self.method
+            && k < newest.len()
+        {
+            panes[k] = Vec::new();
+            newest[k] = Millis::MIN;
+            value[k] = f64::NAN;
+            limit[k] = f64::NAN;
+        }
+        if let MethodState::Peer { close, value, group, judged, scores } = &mut self.method
+            && k < close.len()
+        {
+            close[k] = Millis::MIN;
+            value[k] = f64::NAN;
+            group[k] = None;
+            judged[k] = (Millis::MIN, 0);
+            scores[k] = [f64::NAN; 7];
+        }
+        if let MethodState::Items { rows, newest, .. } = &mut self.method
+            && k < newest.len()
+        {
+            rows[k] = Vec::new();
+            newest[k] = Millis::MIN;
         }
     }
 }

@@ -12,8 +12,8 @@ pub struct ModelFile {
     pub id: String,
     /// 名称
     pub name: String,
-    /// 方法: surge, ewma, cusum, shewhart, page_hinkley, holt_winters,
-    /// sensor_novelty; sensor_group, count_surge, farrington and ears in `model score` only
+    /// 方法: surge, count_surge, ewma, cusum, shewhart, page_hinkley, holt_winters,
+    /// sensor_novelty; sensor_group, farrington and ears in `model score` only
     pub method: String,
     /// 版本
     pub version: u32,

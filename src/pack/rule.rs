@@ -140,6 +140,14 @@ pub enum Method {
     Lookup(LookupMethod),
     /// 模型: a statistical model scores the readings or counts.
     Model(ModelMethod),
+    /// 趋势: the line through a window and when it will reach a limit.
+    Trend(TrendMethod),
+    /// 同类偏离: a value against those of objects of the same trade and district.
+    Peer(PeerMethod),
+    /// 计分卡: points of signals and records that hold now.
+    Scorecard(ScorecardMethod),
+    /// 融合: signals and records raise the odds of a risk.
+    Fusion(FusionMethod),
 }
 
 /// `kind: measure`.
@@ -380,6 +388,276 @@ pub struct ModelMethod {
     /// 晚到等待: rows are applied in event-time order behind this hold.
     #[serde(default)]
     pub reorder: Option<Span>,
+}
+
+/// `kind: trend`: the least-squares line through the means of panes. Levels are times left until it reaches the limit;
+/// `direction` says which side of the limit is risky.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TrendMethod {
+    /// 读数 (SQL number)
+    pub value: Sql,
+    /// 窗口: `24h`, or `{ size: 24h, pane: 30m }`; a pane is size / 60 when absent.
+    pub window: Window,
+    /// 限值: a number, or SQL number over the row (`limits_hi`).
+    pub limit: Limit,
+    /// 至少点数: panes with readings; 10 when absent.
+    #[serde(default)]
+    pub points: Option<u32>,
+    /// 拟合优度: the least share of the variance that the line explains; 0.6 when absent.
+    #[serde(default)]
+    pub r2: Option<f64>,
+}
+
+/// A limit: a number, or what the row says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Limit {
+    /// A number.
+    Number(f64),
+    /// SQL number over the row.
+    Row(Sql),
+}
+
+impl Limit {
+    /// The limit as SQL.
+    #[must_use]
+    pub fn sql(&self) -> Sql {
+        match self {
+            Limit::Number(number) => Sql(format!("CAST({number:?} AS DOUBLE)")),
+            Limit::Row(sql) => sql.clone(),
+        }
+    }
+}
+
+/// `kind: peer`: the modified z score of a value among the values of one close. Routing key: the trade; `key.state`: the
+/// object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PeerMethod {
+    /// 值 (SQL number over the value record)
+    pub value: Sql,
+    /// 同组 (SQL text): compared within first (the district); the whole routing key when absent or too few.
+    #[serde(default)]
+    pub group: Option<Sql>,
+    /// 至少对象数, the object itself among them; 10 when absent.
+    #[serde(default)]
+    pub peers: Option<u32>,
+    /// 等待: so long after a close for the values of others; 1h when absent.
+    #[serde(default)]
+    pub wait: Option<Span>,
+}
+
+/// `kind: scorecard`: the sum of the points of the items that hold now, 0 to 100.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ScorecardMethod {
+    /// 计分项: name to item; each is a quantity of its own.
+    pub items: BTreeMap<String, ScoreItem>,
+    /// 名册: whom the card is kept for, as SQL over registry columns; every key when absent.
+    #[serde(default)]
+    pub roster: Option<Sql>,
+}
+
+/// What an item is made of: the signals of an indicator, or rows of a source.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScoreItem {
+    /// 名称
+    #[serde(default)]
+    pub name: String,
+    /// 分值: points while the item holds; a number, or one for each level of the signal.
+    pub points: Weight,
+    /// 有效期: a record counts so long; a signal while it is open, and so long after its end.
+    #[serde(rename = "for")]
+    pub keep: Span,
+    /// 信号: an indicator whose signals go to this key space.
+    #[serde(default)]
+    pub signal: Option<String>,
+    /// The least level of the signal; blue when absent.
+    #[serde(default)]
+    pub level: Option<Level>,
+    /// 数据来源 of the rows; that of the indicator when absent.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// 条件 (SQL, true or false): rows that count.
+    #[serde(default)]
+    pub when: Option<Sql>,
+    /// 逐条计分: every record, or every signal, gives the points; otherwise the item counts once.
+    #[serde(default)]
+    pub each: bool,
+    /// 最多: the most points of an item that counts each; 100 when absent.
+    #[serde(default)]
+    pub most: Option<f64>,
+    /// 半衰期: the points halve every so often, from the record or from the end of the signal on.
+    #[serde(default)]
+    pub halves: Option<Span>,
+}
+
+/// `kind: fusion`: the odds of a risk, from its odds before any signal and how much likelier each signal is with it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FusionMethod {
+    /// 先验(%): the share of keys that have the risk when nothing is known of them.
+    pub prior: f64,
+    /// 同部门折减: the weight that each further item of one department keeps; 0.5 when absent.
+    #[serde(default)]
+    pub same_department: Option<f64>,
+    /// 依据: name to item; each is a quantity of its own, the factor by which it moves the odds.
+    pub items: BTreeMap<String, FusionItem>,
+    /// 名册: whom it is judged for, as SQL over registry columns; every key when absent.
+    #[serde(default)]
+    pub roster: Option<Sql>,
+}
+
+/// One item of a fusion.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FusionItem {
+    /// 名称
+    #[serde(default)]
+    pub name: String,
+    /// 似然比: how many times likelier the signal is where the risk is than where it is not; below 1 it speaks against
+    /// the risk. A number, or one for each level of the signal.
+    pub ratio: Weight,
+    /// 有效期: a record counts so long; a signal while it is open, and so long after its end.
+    #[serde(rename = "for")]
+    pub keep: Span,
+    /// 信号: an indicator whose signals go to this key space.
+    #[serde(default)]
+    pub signal: Option<String>,
+    /// The least level of the signal; blue when absent.
+    #[serde(default)]
+    pub level: Option<Level>,
+    /// 数据来源 of the rows; that of the indicator when absent.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// 条件 (SQL, true or false): rows that count.
+    #[serde(default)]
+    pub when: Option<Sql>,
+    /// 半衰期: the weight (logarithm of the ratio) halves every so often, from the record or the end of the signal on.
+    #[serde(default)]
+    pub halves: Option<Span>,
+    /// 部门 whose knowledge it is; the lead of the signal's indicator, or the record's department, when absent.
+    #[serde(default)]
+    pub department: Option<String>,
+}
+
+/// A weight: one number, or one for each level of a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Weight {
+    /// Whatever the level.
+    One(f64),
+    /// By level; a level that is left out has that of the level below it.
+    Levels(LevelWeights),
+}
+
+/// A weight for each level.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LevelWeights {
+    /// 蓝
+    pub blue: Option<f64>,
+    /// 黄
+    pub yellow: Option<f64>,
+    /// 橙
+    pub orange: Option<f64>,
+    /// 红
+    pub red: Option<f64>,
+}
+
+impl Weight {
+    /// The weight of a level number, 0 for a record that has no level; `none` below the first level given.
+    #[must_use]
+    pub fn at(&self, level: u8, none: f64) -> f64 {
+        match self {
+            Weight::One(weight) => *weight,
+            Weight::Levels(w) => {
+                let all = [w.blue, w.yellow, w.orange, w.red];
+                all.iter().take(level.into()).rev().find_map(|w| *w).unwrap_or(none)
+            }
+        }
+    }
+
+    /// Every number given, with where it stands below the weight.
+    #[must_use]
+    pub fn numbers(&self) -> Vec<(String, f64)> {
+        match self {
+            Weight::One(weight) => vec![(String::new(), *weight)],
+            Weight::Levels(w) => {
+                let all = [w.blue, w.yellow, w.orange, w.red];
+                let each = Level::ALL.iter().zip(all);
+                each.filter_map(|(level, w)| w.map(|w| (format!("/{}", level.word()), w))).collect()
+            }
+        }
+    }
+}
+
+/// What an item counts, of a scorecard or a fusion.
+#[derive(Clone, Copy, Debug)]
+pub struct ItemRows<'a> {
+    /// An indicator whose signals count.
+    pub signal: Option<&'a str>,
+    /// The least level of a signal.
+    pub level: Option<Level>,
+    /// The source whose rows count.
+    pub source: Option<&'a str>,
+    /// Which rows.
+    pub when: Option<&'a Sql>,
+    /// How long.
+    pub keep: Span,
+    /// How soon its weight halves.
+    pub halves: Option<Span>,
+    /// What it weighs.
+    pub weight: Weight,
+    /// Whose knowledge it is.
+    pub department: Option<&'a str>,
+}
+
+impl Method {
+    /// The items of a scorecard or a fusion, with their names; none of other kinds.
+    #[must_use]
+    pub fn items(&self) -> Vec<(&str, ItemRows<'_>)> {
+        match self {
+            Method::Scorecard(card) => card.items.iter().map(|(name, i)| (name.as_str(), i.rows())).collect(),
+            Method::Fusion(fusion) => fusion.items.iter().map(|(name, i)| (name.as_str(), i.rows())).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl ScoreItem {
+    fn rows(&self) -> ItemRows<'_> {
+        ItemRows {
+            signal: self.signal.as_deref(),
+            level: self.level,
+            source: self.source.as_deref(),
+            when: self.when.as_ref(),
+            keep: self.keep,
+            halves: self.halves,
+            weight: self.points,
+            department: None,
+        }
+    }
+
+    /// The most points that the item can give.
+    #[must_use]
+    pub fn highest(&self) -> f64 {
+        let one = self.points.numbers().iter().map(|(_, n)| *n).fold(0.0, f64::max);
+        if self.each { self.most.unwrap_or(100.0) } else { one }
+    }
+}
+
+impl FusionItem {
+    fn rows(&self) -> ItemRows<'_> {
+        ItemRows {
+            signal: self.signal.as_deref(),
+            level: self.level,
+            source: self.source.as_deref(),
+            when: self.when.as_ref(),
+            keep: self.keep,
+            halves: self.halves,
+            weight: self.ratio,
+            department: self.department.as_deref(),
+        }
+    }
 }
 
 /// Levels: a direction and for each level a bound, a duration or a condition.

@@ -48,6 +48,7 @@ impl Engine {
             let log_time = self.state.log_time;
             let MethodState::Gap { last, roster, stopped, .. } = &mut self.state.nodes[node].method else { return };
             match role {
+                Role::Item(_) => {}
                 Role::Main | Role::Then => {
                     if at > last[k] {
                         last[k] = at;

@@ -3,14 +3,18 @@
 //! In: rows of a batch that an indicator reads; instants that are due. Out: judgements (`incident::Judged`).
 
 mod close;
+mod counts;
 mod deadline;
 mod gap;
+mod items;
 mod lookup;
 mod measure;
+mod peer;
 mod readings;
 mod sequence;
 mod surge;
 mod sustained;
+mod trend;
 
 use super::batch::Batch;
 use super::core::{Engine, ITEM, NODE};
@@ -56,6 +60,10 @@ impl Engine {
             Kinded::Sequence { .. } => self.sequence_rows(batch, node, inputs),
             Kinded::Surge { .. } => self.surge_rows(batch, node),
             Kinded::Reading { .. } => self.reading_rows(batch, node),
+            Kinded::Counts { .. } => self.count_rows(batch, node),
+            Kinded::Trend { .. } => self.trend_rows(batch, node),
+            Kinded::Peer { .. } => self.peer_rows(batch, node),
+            Kinded::Items { .. } => self.item_rows(batch, node, inputs),
         }
     }
 
@@ -66,6 +74,8 @@ impl Engine {
             Kinded::Deadline { .. } => self.deadline_timer(node, key, due),
             Kinded::Gap { .. } => self.gap_timer(node, key, due),
             Kinded::Sequence { .. } => self.sequence_timer(node, key, due),
+            Kinded::Items { .. } => self.item_timer(node, key, due),
+            Kinded::Counts { .. } if key == NODE => self.count_closes(node, due),
             _ => self.judge_again(node, key, due, false),
         }
     }
@@ -130,6 +140,26 @@ impl Engine {
                 }
                 _ => return,
             },
+            Kinded::Counts { warm_up, .. } => match self.counts_now(node, k) {
+                Some((terms, seen)) => {
+                    partial = seen < *warm_up;
+                    terms
+                }
+                None => return,
+            },
+            Kinded::Trend { .. } => match self.trend_now(node, k) {
+                Some(terms) => terms,
+                None if n.rows.is_empty() && !n.listens => return,
+                None => {
+                    partial = true;
+                    Vec::new()
+                }
+            },
+            Kinded::Peer { .. } => match &self.state.nodes[node].method {
+                MethodState::Peer { scores, .. } if scores[k][0].is_finite() => scores[k].map(Some).to_vec(),
+                _ => return,
+            },
+            Kinded::Items { .. } => self.item_quantities(node, k, at),
             Kinded::Lookup { .. } => return,
         };
         let known = Known {

@@ -73,8 +73,13 @@ impl Engine {
                 && let Some(batch) = Batch::new(&program, &block)
             {
                 for (_, node, held, _) in &due[at..at + run] {
+                    let (row, node) = (held.row as usize, *node as usize);
+                    if matches!(program.nodes[node].kind, Kinded::Peer { .. }) {
+                        self.peer_row(&batch, row, node, held.key);
+                        continue;
+                    }
                     let read = Read { key: held.key, value: held.value, relearn: held.relearn, noted: held.noted };
-                    self.reading_row(&batch, held.row as usize, *node as usize, &read);
+                    self.reading_row(&batch, row, node, &read);
                 }
             }
             for _ in 0..run {

@@ -518,3 +518,149 @@ message: \"{{{{ value }}}}\"
     // What the trial held before goes on.
     assert_eq!(raised(1), (both, one, 0, 3));
 }
+
+/// A card of penalties, complaints and a signal of repeated violations; times of changes in minutes.
+fn card() -> Arc<Program> {
+    compile(&[
+        (
+            "repeated",
+            "source: supervision
+key: { space: entity }
+filter: \"action = 'penalty'\"
+kind: measure
+window: 1h
+measures:
+  n: { count: true }
+levels: { blue: 2, yellow: 3 }
+signal_to: [{ space: entity, key: entity_id }]
+on_null: zero",
+        ),
+        (
+            "card",
+            "source: supervision
+key: { space: entity }
+kind: scorecard
+items:
+  complaint: { points: 30, for: 2h, when: \"action = 'complaint'\" }
+  orders: { points: 5, each: true, most: 20, for: 3h, when: \"action = 'order'\" }
+  repeated: { points: { blue: 10, yellow: 25 }, for: 4h, signal: repeated }
+levels: { blue: 40, yellow: 55, orange: 70 }
+on_null: zero",
+        ),
+    ])
+}
+
+/// One supervision record of an object; words: 0 complaint, 1 penalty, 2 order.
+fn said(minute: i64, id: u32, word: usize) -> Row {
+    Row { kind: Kind::Supervision, word, ..Row::reading(START + minute * MINUTE, id, 0, 1.0) }
+}
+
+fn told(program: &Arc<Program>, rows: &[Row], until: i64) -> (Engine, Seen) {
+    let mut steps = vec![Step::Time(START)];
+    for row in rows {
+        steps.push(Step::Time(row.at));
+        steps.push(Step::Row(row.clone()));
+        // What the engine says to itself is heard a minute later.
+        steps.push(Step::Time(row.at + MINUTE));
+    }
+    steps.push(Step::Time(START + until * MINUTE));
+    run(program, &entries(&looped(program, &steps), |_| true))
+}
+
+#[test]
+fn a_card_sums_what_holds_and_lists_each_item_with_its_points() {
+    let rows: Vec<Row> = [(0, 0), (2, 1), (4, 1), (6, 2), (8, 2), (10, 1), (12, 2)]
+        .into_iter()
+        .enumerate()
+        .map(|(id, (minute, word))| said(minute, id as u32, word))
+        .collect();
+    let (_, seen) = told(&card(), &rows, 13);
+    // 30, 30, blue signal 40, 45, 50, yellow signal 65, 70.
+    assert_eq!(seen.story("card"), ["4m E0 raised blue", "10m E0 upgraded yellow", "12m E0 upgraded orange"]);
+    let last = seen.changes.iter().filter(|c| &*c.indicator == "card").next_back().unwrap();
+    let readings: Vec<(&str, f64)> = last.readings.iter().map(|r| (r.name.as_str(), r.value.unwrap())).collect();
+    assert_eq!(readings, [("value", 70.0), ("complaint", 30.0), ("orders", 15.0), ("repeated", 25.0)]);
+    assert_eq!((last.value, last.bound), (Some(70.0), Some(70.0)));
+    // The complaint, three orders and the signal; the penalties themselves are evidence of the signal.
+    let ids: Vec<&str> = last.evidence.iter().map(|e| e.source_system.as_str()).collect();
+    assert_eq!(ids.iter().filter(|s| **s == "forewarn").count(), 1, "{ids:?}");
+    assert_eq!(ids.len(), 5);
+}
+
+#[test]
+fn an_item_ends_with_its_window_and_a_signal_so_long_after_it_was_left() {
+    let rows = [said(0, 0, 1), said(2, 1, 1), said(4, 2, 0), said(5, 3, 0)];
+    let (_, seen) = told(&card(), &rows, 20 * 60);
+    // The second complaint at 5 renews the first: 30 points until 125. The penalties leave their hour at 62 at the
+    // latest (pane border); the signal counts four hours more, so the complaint's end is what clears the card.
+    assert_eq!(seen.story("card"), ["4m E0 raised blue", "125m E0 cleared blue"]);
+    let signals: Vec<(i64, u8, f64)> = seen
+        .signals
+        .iter()
+        .filter(|s| &*s.indicator == "card")
+        .map(|s| ((s.at - START) / MINUTE, s.level_no, s.value.unwrap()))
+        .collect();
+    assert_eq!(signals, [(4, 1, 40.0), (125, 0, 10.0)]);
+}
+
+#[test]
+fn nothing_of_a_card_is_kept_when_everything_has_had_its_time() {
+    let program = card();
+    let (engine, _) = told(&program, &[said(0, 0, 1), said(2, 1, 1), said(4, 2, 0)], 5 * 24 * 60);
+    let node = program.nodes.iter().position(|n| &*n.id == "card").unwrap();
+    assert!(engine.state.nodes[node].idle(&program.nodes[node], 0, engine.state.log_time));
+    assert!(engine.state.timers.is_empty());
+}
+
+#[test]
+fn a_card_with_a_roster_is_for_those_it_names() {
+    let program = compile(&[(
+        "card",
+        "source: supervision
+key: { space: entity }
+kind: scorecard
+roster: \"status = 'active'\"
+items:
+  complaint: { points: 50, for: 2h, when: \"action = 'complaint'\" }
+levels: { blue: 40 }
+on_null: zero",
+    )]);
+    let registered =
+        |minute: i64, id: u32, word: usize| Row { word, ..Row::registered(START + minute * MINUTE, id, 0) };
+    // Complaint, then named, then closed.
+    let (_, seen) = told(&program, &[said(0, 0, 0), registered(5, 1, 0), registered(9, 2, 3)], 60);
+    assert_eq!(seen.story("card"), ["5m E0 raised blue", "9m E0 cleared blue"]);
+}
+
+#[test]
+fn weak_signals_of_two_departments_make_one_risk_with_its_factors() {
+    let program = compile(&[(
+        "risk",
+        "source: supervision
+key: { space: entity }
+kind: fusion
+prior: 5
+items:
+  complaint: { ratio: 4, for: 2h, when: \"action = 'complaint'\" }
+  penalty: { ratio: 9, for: 2h, when: \"action = 'penalty'\" }
+levels: { blue: 20, yellow: 40, orange: 60 }
+on_null: zero",
+    )]);
+    let other = |row: Row| Row { sensor: 1, ..row };
+    // Of one department: 5/95 x 9 x sqrt(4); of two: 5/95 x 9 x 4.
+    let (_, one) = told(&program, &[said(0, 0, 0), said(2, 1, 1)], 10);
+    let (_, two) = told(&program, &[other(said(0, 0, 0)), said(2, 1, 1)], 10);
+    assert_eq!(one.story("risk"), ["2m E0 raised yellow"]);
+    assert_eq!(two.story("risk"), ["2m E0 raised orange"]);
+    let near = |seen: &Seen, expected: &[(&str, f64)]| {
+        let readings = &seen.changes.last().unwrap().readings;
+        assert_eq!(readings.len(), expected.len());
+        for (reading, (name, value)) in readings.iter().zip(expected) {
+            assert!(reading.name == *name && (reading.value.unwrap() - value).abs() < 1e-9, "{reading:?}");
+        }
+    };
+    let percent = |odds: f64| 100.0 * odds / (1.0 + odds);
+    let odds = 0.05 / 0.95 * 9.0;
+    near(&one, &[("value", percent(odds * 2.0)), ("prior", 5.0), ("complaint", 2.0), ("penalty", 9.0)]);
+    near(&two, &[("value", percent(odds * 4.0)), ("prior", 5.0), ("complaint", 4.0), ("penalty", 9.0)]);
+}

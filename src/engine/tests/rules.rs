@@ -284,6 +284,41 @@ levels: { blue: { all: [{ measure: score, above: 1 }, { measure: count, above: 2
 clear: { evaluations: 2 }
 on_null: skip",
     ),
+    // Records that count each or once, a signal by its level, one that fades.
+    (
+        "card",
+        "source: supervision
+key: { space: entity }
+kind: scorecard
+items:
+  penalties: { points: 15, each: true, most: 40, for: 2h, when: \"action = 'penalty'\" }
+  complaint: { points: 20, for: 30m, when: \"action = 'complaint'\" }
+  failed: { points: 30, for: 3h, halves: 1h, source: inspection, when: \"conclusion = 'ordered_rectify'\" }
+  repeated: { points: { blue: 10, orange: 35 }, for: 1h, signal: rows }
+  readings: { points: 5, each: true, for: 40m, source: signal, when: \"indicator = 'panes'\", level: yellow }
+segments:
+  - { id: big, name: \"大额\", when: \"amount_cny > 30\", levels: { blue: 20, yellow: 35 } }
+levels: { blue: 40, yellow: 55, orange: 70, red: 85 }
+clear: { below: \"95%\", evaluations: 2 }
+cool_down: { blue: 20m }
+signal_to: [{ space: entity, key: entity_id }]
+on_null: zero",
+    ),
+    (
+        "fused",
+        "source: signal
+key: { space: entity }
+kind: fusion
+prior: 2
+roster: \"status = 'active'\"
+items:
+  repeated: { ratio: { blue: 3, yellow: 6 }, for: 2h, halves: 1h, signal: rows }
+  card: { ratio: 8, for: 1h, signal: card, level: yellow, department: fire_rescue }
+  fine: { ratio: 4, for: 90m, source: supervision, when: \"amount_cny > 20\" }
+  clean: { ratio: 0.3, for: 3h, source: inspection, when: \"conclusion = 'no_issue'\" }
+levels: { blue: 5, yellow: 15, orange: 40, red: 70 }
+on_null: zero",
+    ),
 ];
 
 fn rule((id, body): &(&str, &str)) -> String {

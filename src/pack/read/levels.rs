@@ -12,16 +12,20 @@ use std::collections::BTreeSet;
 enum Wants {
     Bound,
     After,
+    /// A time left: the higher the level, the shorter.
+    Left,
     Nothing,
 }
 
 fn wants(indicator: &Indicator) -> Wants {
     match &indicator.kind {
-        Method::Measure(_) | Method::Model(_) => Wants::Bound,
+        Method::Measure(_) | Method::Model(_) | Method::Scorecard(_) | Method::Fusion(_) => Wants::Bound,
         Method::Sustained(m) if m.bound.is_some() => Wants::After,
         Method::Sequence(m) if m.absent => Wants::After,
         Method::Sustained(_) | Method::Sequence(_) => Wants::Bound,
         Method::Deadline(_) | Method::Gap(_) => Wants::After,
+        Method::Peer(_) => Wants::Bound,
+        Method::Trend(_) => Wants::Left,
         Method::Lookup(_) => Wants::Nothing,
     }
 }
@@ -74,7 +78,12 @@ pub(super) fn check(meaning: &mut Meaning<'_>, rule: &Rule<'_>) {
     let helper = indicator.id.contains("__");
     let lookup = matches!(indicator.kind, Method::Lookup(_));
     if used(indicator).is_empty() && !helper && !lookup {
-        let hint = Some("levels: { blue: 10, yellow: 25 }".to_owned());
+        let hint = Some(match &indicator.kind {
+            Method::Scorecard(_) => "levels: { blue: 40, yellow: 55, orange: 70, red: 85 }".to_owned(),
+            Method::Trend(_) => "levels: { blue: 24h, yellow: 12h, orange: 6h, red: 2h }".to_owned(),
+            Method::Peer(_) => "levels: { blue: 3.5, yellow: 5, orange: 7 }".to_owned(),
+            _ => "levels: { blue: 10, yellow: 25 }".to_owned(),
+        });
         meaning.error((path, "/id"), "no-levels", "the indicator has no level", "指标没有等级", hint);
     }
     for (i, raise) in indicator.raise.iter().enumerate() {
@@ -99,8 +108,10 @@ pub(super) fn check(meaning: &mut Meaning<'_>, rule: &Rule<'_>) {
 }
 
 fn clear(meaning: &mut Meaning<'_>, path: &str, indicator: &Indicator, direction: Direction) {
-    let rising = matches!(direction, Direction::Above | Direction::Over);
-    let falling = matches!(direction, Direction::Below | Direction::Under);
+    // The levels of a trend are times left, on whichever side its limit is.
+    let left = matches!(indicator.kind, Method::Trend(_));
+    let rising = !left && matches!(direction, Direction::Above | Direction::Over);
+    let falling = left || matches!(direction, Direction::Below | Direction::Under);
     let (below, above) = (indicator.clear.below, indicator.clear.above);
     if below.is_some_and(|p| !rising || p.0 > 1.0) {
         let (en, zh) =
@@ -155,7 +166,7 @@ fn set(meaning: &mut Meaning<'_>, rule: &Rule<'_>, base: &str, levels: &Levels, 
                 meaning.error((path, &at), "level-form", en, zh, None);
             }
             (LevelRule::When(_), _) => {}
-            (LevelRule::Bound(_), Wants::After) => {
+            (LevelRule::Bound(_), Wants::After | Wants::Left) => {
                 let (en, zh) = ("this level is a time", "此处等级应为时间");
                 meaning.error((path, &at), "level-form", en, zh, Some("digits and a unit: 30m, 15d".to_owned()));
             }
@@ -173,6 +184,17 @@ fn set(meaning: &mut Meaning<'_>, rule: &Rule<'_>, base: &str, levels: &Levels, 
                     order(meaning, path, &at, (lower, show(&before)), (level, show(now)), direction);
                 }
                 bound = Some((level, *now));
+            }
+            (LevelRule::After(now), Wants::Left) => {
+                if now.millis() <= 0 {
+                    meaning.error((path, &at), "duration", "must be above zero", "应大于零", None);
+                }
+                if let Some((lower, before)) = after
+                    && before <= *now
+                {
+                    order(meaning, path, &at, (lower, before.to_string()), (level, now.to_string()), Direction::Below);
+                }
+                after = Some((level, *now));
             }
             (LevelRule::After(now), Wants::After) => {
                 if now.millis() < 0 && !matches!(indicator.kind, Method::Deadline(_)) {
@@ -236,8 +258,12 @@ fn conditions_fit(meaning: &mut Meaning<'_>, rule: &Rule<'_>) {
     let mut offered: Vec<String> = vec!["value".to_owned()];
     match &indicator.kind {
         Method::Measure(m) => offered.extend(m.measures.keys().cloned()),
-        Method::Model(_) => offered.extend(["score", "count", "mean"].map(str::to_owned)),
+        Method::Model(_) => offered.extend(["score", "count", "mean", "expected"].map(str::to_owned)),
+        Method::Trend(_) => offered.extend(["hours", "limit", "slope", "r2", "points"].map(str::to_owned)),
+        Method::Peer(_) => offered.extend(["score", "z", "median", "mad", "peers", "city"].map(str::to_owned)),
         Method::Sequence(_) => offered.push("count".to_owned()),
+        Method::Scorecard(m) => offered.extend(m.items.keys().cloned()),
+        Method::Fusion(m) => offered.extend(std::iter::once("prior".to_owned()).chain(m.items.keys().cloned())),
         Method::Sustained(_) | Method::Deadline(_) | Method::Gap(_) | Method::Lookup(_) => {}
     }
     let timed = matches!(indicator.kind, Method::Deadline(_) | Method::Gap(_))

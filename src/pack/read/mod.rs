@@ -11,6 +11,7 @@
 mod cases;
 mod document;
 mod fix;
+mod items;
 mod levels;
 mod meaning;
 mod rules;

@@ -1,6 +1,7 @@
 //! The checks of an indicator: sources and keys, SQL, bounds that rise, conditions, signals without cycles, texts.
 
 use super::document::Form;
+use super::items;
 use super::levels;
 use super::meaning::{Meaning, folder};
 use super::schema::near;
@@ -8,7 +9,8 @@ use super::texts;
 use crate::pack::expression::{Expression, Want};
 use crate::pack::view::{feeds, kind_of, view};
 use crate::pack::{
-    Aggregate, Condition, Emit, Indicator, Keep, LevelRule, Levels, Method, RowMatch, Span, Sql, Status, Window,
+    Aggregate, Condition, Direction, Emit, Indicator, Keep, LevelRule, Levels, Limit, Method, PeerMethod, RowMatch,
+    Span, Sql, Status, TrendMethod, Window,
 };
 use crate::record::{ENVELOPE, Kind, Level};
 use arrow::datatypes::{DataType, Field, Schema};
@@ -48,7 +50,7 @@ impl<'a, 'm> Rules<'a, 'm> {
         self.cycles();
     }
 
-    fn error(&mut self, at: (&str, &str), code: &'static str, en: &str, zh: &str, hint: Option<String>) {
+    pub(super) fn error(&mut self, at: (&str, &str), code: &'static str, en: &str, zh: &str, hint: Option<String>) {
         self.meaning.error(at, code, en, zh, hint);
     }
 
@@ -122,7 +124,7 @@ impl<'a, 'm> Rules<'a, 'm> {
     }
 
     /// The columns of a source, or a finding.
-    fn source(&mut self, at: (&str, &str), name: &str) -> Option<Vec<Field>> {
+    pub(super) fn source(&mut self, at: (&str, &str), name: &str) -> Option<Vec<Field>> {
         if let Some(fields) = view(&self.meaning.sources, name) {
             if Kind::from_word(name).is_some() && feeds(&self.meaning.sources, name).is_empty() {
                 let broken = self.meaning.broken.iter().any(|(form, _)| *form == Form::Source);
@@ -239,10 +241,25 @@ impl<'a, 'm> Rules<'a, 'm> {
                     }
                 }
             }
+            Method::Trend(method) => {
+                sql(self.meaning, "/value", &method.value, Want::Number);
+                if let Limit::Row(limit) = &method.limit {
+                    sql(self.meaning, "/limit", limit, Want::Number);
+                }
+            }
+            Method::Peer(method) => {
+                sql(self.meaning, "/value", &method.value, Want::Number);
+                if let Some(group) = &method.group {
+                    sql(self.meaning, "/group", group, Want::Text);
+                }
+            }
+            // Their items have sources of their own: see `items`.
+            Method::Scorecard(_) | Method::Fusion(_) => {}
         }
         if let Some(method) = values {
             self.measures(rule, method);
         }
+        items::check(self, rule);
         self.rosters(rule);
         for (at, one) in matches {
             self.row_match(rule, &at, one);
@@ -315,6 +332,8 @@ impl<'a, 'm> Rules<'a, 'm> {
         let registry = view(&self.meaning.sources, "registry").map(Schema::new);
         let gap = match &rule.indicator.kind {
             Method::Gap(method) => method.roster.as_ref().map(|r| ("/roster", r)),
+            Method::Scorecard(method) => method.roster.as_ref().map(|r| ("/roster", r)),
+            Method::Fusion(method) => method.roster.as_ref().map(|r| ("/roster", r)),
             _ => None,
         };
         let absence = rule.indicator.absence.as_ref().map(|a| ("/absence/roster", &a.roster));
@@ -349,25 +368,30 @@ impl<'a, 'm> Rules<'a, 'm> {
         let at = (rule.path, "/key/space");
         let space = &rule.indicator.key.space;
         if matches!(rule.indicator.source.as_str(), "signal" | "value") {
-            let value = rule.indicator.source == "value";
-            let sent = self
-                .meaning
-                .typed
-                .rules
-                .values()
-                .any(|r| r.signal_to.iter().any(|s| s.space == *space) && (!value || r.emit == Some(Emit::Value)));
-            if !sent {
-                let en = format!("no indicator sends its {}s to key space \"{space}\"", rule.indicator.source);
-                let zh = format!("没有指标把信号或值送往键空间“{space}”");
-                let hint = Some("add signal_to to the indicator that should / 在发出方加 signal_to".to_owned());
-                self.error(at, "route", &en, &zh, hint);
-            }
+            self.sent_to(space, at, &rule.indicator.source);
             return;
         }
         self.routed(rule, at, &rule.indicator.source);
     }
 
-    fn routed(&mut self, rule: &Rule<'_>, at: (&str, &str), source: &str) {
+    /// Some indicator sends its signals, or its values, to a key space.
+    pub(super) fn sent_to(&mut self, space: &str, at: (&str, &str), source: &str) {
+        let value = source == "value";
+        let sent = self
+            .meaning
+            .typed
+            .rules
+            .values()
+            .any(|r| r.signal_to.iter().any(|s| s.space == *space) && (!value || r.emit == Some(Emit::Value)));
+        if !sent {
+            let en = format!("no indicator sends its {source}s to key space \"{space}\"");
+            let zh = format!("没有指标把信号或值送往键空间“{space}”");
+            let hint = Some("add signal_to to the indicator that should / 在发出方加 signal_to".to_owned());
+            self.error(at, "route", &en, &zh, hint);
+        }
+    }
+
+    pub(super) fn routed(&mut self, rule: &Rule<'_>, at: (&str, &str), source: &str) {
         let space = &rule.indicator.key.space;
         if space == "object" || kind_of(&self.meaning.sources, source).is_none() {
             return;
@@ -456,10 +480,68 @@ impl<'a, 'm> Rules<'a, 'm> {
                 }
             }
             Method::Deadline(_) | Method::Gap(_) | Method::Lookup(_) => {}
+            Method::Scorecard(_) | Method::Fusion(_) => {}
+            Method::Trend(method) => self.trend(rule, method),
+            Method::Peer(method) => self.peer(rule, method),
         }
     }
 
-    fn positive(&mut self, at: (&str, &str), span: Span) {
+    fn trend(&mut self, rule: &Rule<'_>, method: &TrendMethod) {
+        let path = rule.path;
+        self.window(path, "/window", &method.window);
+        let rows = matches!(&method.window, Window::Full(full) if full.keep == Some(Keep::Rows));
+        if rows || matches!(method.window, Window::Calendar(_)) {
+            let (en, zh) = ("a trend has a window of panes", "趋势的窗口应按格统计");
+            self.error((path, "/window"), "pane", en, zh, Some("window: { size: 24h, pane: 30m }".to_owned()));
+        }
+        let points = method.points.unwrap_or(10);
+        if points < 3 {
+            let (en, zh) = ("through two points every line is exact; at least 3", "至少 3 点");
+            self.error((path, "/points"), "measure", en, zh, None);
+        }
+        let panes = match &method.window {
+            Window::Full(full) => full.pane.filter(|p| p.millis() > 0).map(|p| full.size.millis() / p.millis()),
+            _ => None,
+        };
+        if panes.is_some_and(|panes| panes < i64::from(points)) {
+            let en = format!("the window has fewer panes than the {points} points that are needed");
+            let zh = format!("窗口的格数少于所需的 {points} 点");
+            let hint = Some("smaller panes, or fewer points / 缩小格宽,或者减少点数".to_owned());
+            self.error((path, "/window"), "pane", &en, &zh, hint);
+        }
+        if method.r2.is_some_and(|r2| !(0.0..1.0).contains(&r2)) {
+            self.error((path, "/r2"), "measure", "a share from 0 to below 1", "应在 0 与 1 之间", None);
+        }
+        if rule.indicator.levels.direction == Some(Direction::Outside) {
+            let (en, zh) = ("a trend has one limit; write two indicators", "趋势只有一个限值,请写成两个指标");
+            self.error((path, "/levels/direction"), "level-form", en, zh, Some("above or below".to_owned()));
+        }
+    }
+
+    fn peer(&mut self, rule: &Rule<'_>, method: &PeerMethod) {
+        let path = rule.path;
+        if rule.indicator.source != "value" {
+            let (en, zh) = ("peers are compared by the values of an indicator", "同类比较读取另一指标的数值");
+            let hint =
+                Some("source: value, and in the other indicator emit: value / 另一指标写 emit: value".to_owned());
+            self.error((path, "/source"), "peer", en, zh, hint);
+        } else if rule.indicator.filter.is_none() {
+            let (en, zh) = ("it must say whose values are compared", "应写明比较哪个指标的数值");
+            self.error((path, "/source"), "peer", en, zh, Some("filter: \"indicator = '...'\"".to_owned()));
+        }
+        if rule.indicator.key.state.is_empty() {
+            let (en, zh) = ("the key is the trade; its state says which object", "键是行业,细分列应指明对象");
+            self.error((path, "/key"), "peer", en, zh, Some("key: { space: trade, state: [entity_id] }".to_owned()));
+        }
+        if method.peers.is_some_and(|peers| peers < 3) {
+            self.error((path, "/peers"), "peer", "at least 3 objects", "至少 3 个对象", None);
+        }
+        if method.wait.is_some_and(|wait| wait.millis() < 0) {
+            self.error((path, "/wait"), "duration", "must not be negative", "不能为负", None);
+        }
+    }
+
+    pub(super) fn positive(&mut self, at: (&str, &str), span: Span) {
         if span.millis() <= 0 {
             self.error(at, "duration", "must be above zero", "应大于零", None);
         }
@@ -498,13 +580,20 @@ impl<'a, 'm> Rules<'a, 'm> {
             let hint = near(name, file.parameters.keys().map(String::as_str));
             self.error((rule.path, &format!("/parameters/{name}")), "unknown-parameter", &en, &zh, hint);
         }
-        if file.method != "surge" && crate::model::ReadingModel::of(&file.method, &|_, default| default).is_none() {
+        let counts = matches!(file.method.as_str(), "surge" | "count_surge");
+        if !counts && crate::model::ReadingModel::of(&file.method, &|_, default| default).is_none() {
             let en = format!("indicators cannot use the method \"{}\" of {} yet", file.method, file.id);
             let zh = format!("指标尚不能使用模型 {} 的方法“{}”", file.id, file.method);
             self.error((rule.path, "/model"), "unknown-method", &en, &zh, None);
         }
-        if file.method == "surge" {
+        if counts {
             match method.window {
+                Some(window) if file.method == "count_surge" => {
+                    if !matches!(window.millis(), DAY_MS | WEEK_MS) {
+                        let (en, zh) = ("this model counts weeks (7d) or days (1d)", "此模型按周(7d)或者按日(1d)计数");
+                        self.error((rule.path, "/window"), "window", en, zh, Some("window: 7d".to_owned()));
+                    }
+                }
                 Some(window) => self.positive((rule.path, "/window"), window),
                 None => {
                     let (en, zh) = ("a model of counts needs a window", "计数模型应有窗口");
@@ -526,6 +615,8 @@ impl<'a, 'm> Rules<'a, 'm> {
                 named.push((format!("{pointer}/signal"), id.clone()));
             }
         });
+        let items = rule.indicator.kind.items().into_iter();
+        named.extend(items.filter_map(|(name, i)| Some((format!("/items/{name}/signal"), i.signal?.to_owned()))));
         for (at, id) in named {
             let Some(other) = self.named((rule.path, &at), &id) else { continue };
             if other.signal_to.iter().all(|s| s.space != *space) {
@@ -626,10 +717,21 @@ impl<'a, 'm> Rules<'a, 'm> {
                     to.extend(typed.rules.values().map(|r| r.id.as_str()).filter(|r| *r == id));
                 }
             });
-            if matches!(indicator.source.as_str(), "signal" | "value") {
+            let items = indicator.kind.items();
+            to.extend(items.iter().filter_map(|(_, item)| item.signal));
+            let filter = indicator.filter.as_ref().map(|f| f.0.as_str());
+            let mut reads: Vec<(&str, String)> = Vec::new();
+            if items.is_empty() {
+                reads.push((indicator.source.as_str(), filter.unwrap_or_default().to_owned()));
+            }
+            for (_, item) in items.iter().filter(|(_, item)| item.signal.is_none()) {
+                let when = item.when.map(|w| w.0.as_str());
+                let both: Vec<&str> = filter.into_iter().chain(when).collect();
+                reads.push((item.source.unwrap_or(&indicator.source), both.join(" AND ")));
+            }
+            for (_, filter) in reads.iter().filter(|(source, _)| matches!(*source, "signal" | "value")) {
                 let senders =
                     typed.rules.values().filter(|r| r.signal_to.iter().any(|s| s.space == indicator.key.space));
-                let filter = indicator.filter.as_ref().map_or("", |f| f.0.as_str());
                 let all: Vec<&str> = senders.map(|r| r.id.as_str()).collect();
                 let named: Vec<&str> = all.iter().copied().filter(|id| filter.contains(&format!("'{id}'"))).collect();
                 to.extend(if named.is_empty() { all } else { named });
@@ -664,6 +766,10 @@ impl<'a, 'm> Rules<'a, 'm> {
         }
     }
 }
+
+/// A day and a week, milliseconds.
+const DAY_MS: i64 = crate::record::time::DAY;
+const WEEK_MS: i64 = 7 * DAY_MS;
 
 /// The type of a lookup's value, if its SQL compiles.
 fn lookup_type(sql: &Sql, view: &Schema) -> Option<DataType> {

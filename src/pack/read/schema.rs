@@ -19,9 +19,8 @@ use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
 
 /// The kinds of indicator in the order of the handbook.
-pub(super) const KINDS: [&str; 7] = ["measure", "sustained", "deadline", "gap", "sequence", "lookup", "model"];
-/// Kinds of the handbook that this build does not have.
-pub(super) const LATER: [&str; 3] = ["trend", "peer", "scorecard"];
+pub(super) const KINDS: [&str; 11] =
+    ["measure", "sustained", "deadline", "gap", "sequence", "lookup", "model", "trend", "peer", "scorecard", "fusion"];
 
 /// The schema of a type, with its definitions beside it.
 fn of<T: JsonSchema>() -> Value {
@@ -64,6 +63,10 @@ fn kind_schema(kind: &str) -> Value {
         "gap" => of::<GapMethod>(),
         "sequence" => of::<SequenceMethod>(),
         "lookup" => of::<LookupMethod>(),
+        "trend" => of::<crate::pack::TrendMethod>(),
+        "peer" => of::<crate::pack::PeerMethod>(),
+        "scorecard" => of::<crate::pack::ScorecardMethod>(),
+        "fusion" => of::<crate::pack::FusionMethod>(),
         _ => of::<ModelMethod>(),
     };
     let mut whole = of::<Indicator>();
@@ -189,12 +192,6 @@ fn refuse_kind(document: &mut Document, value: &Value) {
             "missing-field",
             "the field \"kind\" is missing".to_owned(),
             "缺少字段“kind”(计算方式)".to_owned(),
-            format!("one of {list}"),
-        ),
-        Some(Value::String(kind)) if LATER.contains(&kind.as_str()) => (
-            "kind-later",
-            format!("kind \"{kind}\" comes later; this build does not have it"),
-            format!("计算方式“{kind}”尚未提供"),
             format!("one of {list}"),
         ),
         Some(other) => {

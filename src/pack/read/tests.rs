@@ -143,7 +143,7 @@ fn fields_types_and_words_are_told_with_their_place() {
             ("value: \"value\"\n", "", &["gas_leak.yaml:1:1 missing-field"]),
             ("status: stable", "status: stabel", &["gas_leak.yaml:3:9 unknown-word"]),
             ("kind: sustained", "kind: sustaind", &["gas_leak.yaml:7:7 unknown-word"]),
-            ("kind: sustained", "kind: trend", &["gas_leak.yaml:7:7 kind-later"]),
+            ("kind: sustained", "kind: sustaned", &["gas_leak.yaml:7:7 unknown-word"]),
             ("kind: sustained\n", "", &["gas_leak.yaml:1:1 missing-field"]),
             ("kind: sustained", "kind: sustained\nduration: 7x", &["gas_leak.yaml:8:11 wrong-form"]),
             ("kind: sustained", "kind: sustained\nsamples: \"2\"", &["gas_leak.yaml:8:10 wrong-type"]),
@@ -245,6 +245,107 @@ fn measures_and_texts_are_checked() {
             ("on_null: zero", "on_null: zero\nmessage: \"{{ object.nam }}\"", &["gas_count.yaml:12:10 template"]),
             ("on_null: zero", "on_null: zero\nmessage: \"{{ object.name\"", &["gas_count.yaml:12:10 template"]),
             ("on_null: zero", "on_null: zero\nmessage: \"超过30分钟\"", &["gas_count.yaml:12:10 bare-number"]),
+        ],
+    );
+}
+
+/// A good card; a helper sends the signal that it counts.
+const CARD: &str = "\
+id: gas_card
+name: \"综合分\"
+status: shadow
+source: supervision
+key: { space: entity }
+kind: scorecard
+items:
+  complaint: { points: 30, for: 60d, when: \"action = 'complaint'\" }
+  fines: { points: 10, each: true, most: 30, for: 90d, when: \"action = 'penalty'\" }
+  failed: { points: 25, for: 90d, source: inspection, when: \"conclusion = 'ordered_rectify'\" }
+  leak: { points: { blue: 10, orange: 25 }, for: 30d, signal: gas_card__leak }
+levels: { blue: 40, yellow: 55, orange: 70 }
+on_null: zero
+";
+
+#[test]
+fn items_of_a_card_say_what_counts_and_reach_its_levels() {
+    let helper = LEAK
+        .replace("gas_leak", "gas_card__leak")
+        .replace("on_null", "signal_to: [{ space: entity, key: entity_id }]\non_null");
+    let told = |text: &str| {
+        let mut body = pack();
+        body.files.insert("rules/gas/gas_card__leak.yaml".into(), helper.clone());
+        body.files.insert("rules/gas/gas_card.yaml".into(), text.to_owned());
+        told(&body)
+    };
+    assert_eq!(told(CARD), Vec::<String>::new());
+    let cases: &[(&str, &str, &[&str])] = &[
+        ("points: 30", "points: 0", &["gas_card.yaml:8:24 item"]),
+        ("points: 30", "point: 30", &["gas_card.yaml:8:14 missing-field", "gas_card.yaml:8:16 unknown-field"]),
+        ("for: 60d", "for: 0s", &["gas_card.yaml:8:33 duration"]),
+        ("when: \"action = 'complaint'\"", "halves: 5d", &["gas_card.yaml:8:3 item"]),
+        ("action = 'complaint'", "acton = 'complaint'", &["gas_card.yaml:8:45 sql-column"]),
+        ("each: true, most: 30", "most: 30", &["gas_card.yaml:9:28 item"]),
+        ("source: inspection, ", "", &["gas_card.yaml:10:38 sql-column"]),
+        ("source: inspection", "source: inspecton", &["gas_card.yaml:10:40 unknown-source"]),
+        ("source: inspection", "level: blue, source: inspection", &["gas_card.yaml:10:39 item"]),
+        ("signal: gas_card__leak", "signal: gas_leak", &["gas_card.yaml:11:61 signal-route"]),
+        ("signal: gas_card__leak", "signal: gas_card_leak", &["gas_card.yaml:11:61 unknown-indicator"]),
+        ("signal: gas_card__leak", "signal: gas_card__leak, when: \"true\"", &["gas_card.yaml:11:61 item"]),
+        ("signal: gas_card__leak", "source: signal, when: \"level_no > 1\"", &["gas_card.yaml:11:75 item"]),
+        ("points: { blue: 10, orange: 25 }", "points: {}", &["gas_card.yaml:11:17 item"]),
+        ("  leak:", "  score:", &["gas_card.yaml:11:3 item"]),
+        ("space: entity }", "space: entity, state: [street] }", &["gas_card.yaml:5:30 item"]),
+        (
+            "orange: 70 }",
+            "orange: 70, red: 120 }",
+            &["gas_card.yaml:1:5 plan-level", "gas_card.yaml:12:49 unreachable"],
+        ),
+        ("levels: { blue: 40, yellow: 55, orange: 70 }\n", "", &["gas_card.yaml:1:5 no-levels"]),
+        ("blue: 40", "blue: { measure: complant, above: 1 }", &["gas_card.yaml:12:28 unknown-measure"]),
+        ("on_null: zero", "roster: \"tags_ = 'x'\"\non_null: zero", &["gas_card.yaml:13:10 sql-column"]),
+        ("on_null: zero", "on_null: zero\nmessage: \"{{ readings.complaint }}\"", &[]),
+    ];
+    let mut wrong = Vec::new();
+    for (line, now, expected) in cases {
+        assert!(CARD.contains(line), "the good file has no line {line}");
+        let found = told(&CARD.replacen(line, now, 1));
+        if found != *expected {
+            wrong.push(format!("{now}\n   expected {expected:?}\n      found {found:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A good fusion.
+const FUSED: &str = "\
+id: gas_risk
+name: \"综合风险\"
+status: shadow
+source: supervision
+key: { space: entity }
+kind: fusion
+prior: 2
+items:
+  complaint: { ratio: 4, for: 60d, halves: 15d, when: \"action = 'complaint'\" }
+  fine: { ratio: 6, for: 90d, when: \"action = 'penalty'\", department: fire_rescue }
+levels: { blue: 10, yellow: 30 }
+on_null: zero
+";
+
+#[test]
+fn a_fusion_has_a_prior_and_ratios_that_say_something() {
+    assert_eq!(findings("rules/gas/gas_risk.yaml", FUSED), Vec::<String>::new());
+    table(
+        "rules/gas/gas_risk.yaml",
+        FUSED,
+        &[
+            ("prior: 2", "prior: 0", &["gas_risk.yaml:7:8 item"]),
+            ("prior: 2", "prior: 2\nsame_department: 2", &["gas_risk.yaml:8:18 item"]),
+            ("ratio: 4", "ratio: 1", &["gas_risk.yaml:9:23 item"]),
+            ("ratio: 4", "ratio: { blue: 4 }", &["gas_risk.yaml:9:23 item"]),
+            ("department: fire_rescue", "department: fire_rescu", &["gas_risk.yaml:10:73 unknown-department"]),
+            ("  fine:", "  prior:", &["gas_risk.yaml:10:3 item"]),
+            ("yellow: 30", "yellow: 100", &["gas_risk.yaml:11:29 unreachable"]),
         ],
     );
 }

@@ -56,6 +56,15 @@ fn render(indicator: &Indicator, text: &str) -> Result<String, String> {
     if let crate::pack::Method::Measure(method) = &indicator.kind {
         readings.extend(method.measures.keys().map(|m| (m.clone(), "1".to_owned())));
     }
+    let terms: &[&str] = match &indicator.kind {
+        crate::pack::Method::Model(_) => &["expected", "level", "season", "weekday", "common", "tail"],
+        crate::pack::Method::Trend(_) => &["hours", "limit", "slope", "r2", "points"],
+        crate::pack::Method::Peer(_) => &["z", "median", "mad", "peers", "city"],
+        crate::pack::Method::Fusion(_) => &["prior"],
+        _ => &[],
+    };
+    readings.extend(terms.iter().map(|name| ((*name).to_owned(), "1".to_owned())));
+    readings.extend(indicator.kind.items().into_iter().map(|(name, _)| (name.to_owned(), "1".to_owned())));
     let context = context! { readings => readings, ..sample() };
     environment.render_str(text, context).map_err(|e| e.detail().map_or_else(|| e.to_string(), str::to_owned))
 }
