@@ -3,7 +3,7 @@
 //! In: a series of counts. Out: upper bound and `score` = -log10 P of the judged step, on a normal scale.
 //! Promise: only counts before the judged step are used, at most eleven of them; no year of history is needed.
 //! Not here: season and trend (`farrington`, `count` have them): a season's rise raises alarms.
-//! Cost: 0.1 us a count; a key keeps eleven counts.
+//! Cost: 0.2 us a count; a key keeps eleven counts.
 //!
 //! # Source
 //! Hutwagner et al. (2003), The bioterrorism preparedness and response Early Aberration Reporting System (EARS), J. Urban Health 80(2);

@@ -4,7 +4,7 @@
 //! whether a trend was kept, upper bound, and `score` = -log10 P(this count or more).
 //! Promise: only counts before the judged step are used; the same counts give the same bits.
 //! Not here: counts of a day; when a surge has ended.
-//! Cost: 40 us a count with five years of weeks; the whole baseline is fitted again at each step, so a key must keep its counts.
+//! Cost: 0.3 ms a count with five years of weeks; the whole baseline is fitted again at each step, so a key must keep its counts.
 //!
 //! How: quasi-Poisson regression of the counts on a trend and on a factor of the season (`periods` parts of the year,
 //! the last one is the weeks around the judged one). Counts far above the first fit are weighted down and it is fitted again.

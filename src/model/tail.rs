@@ -52,14 +52,6 @@ pub(super) fn upper_bound(alpha: f64, mean: f64, phi: f64) -> f64 {
     high
 }
 
-/// P(X > x) + P(X = x) / 2: uniform in expectation also for small counts.
-pub(super) fn mid(x: f64, mean: f64, phi: f64) -> f64 {
-    if mean <= 0.0 {
-        return if x < 0.5 { 0.5 } else { 0.0 };
-    }
-    (upper(x, mean, phi) - 0.5 * libm::exp(ln_pmf(x, mean, phi))).max(0.0)
-}
-
 /// The value that a standard normal variable exceeds with probability `alpha`.
 pub(super) fn normal_quantile(alpha: f64) -> f64 {
     std::f64::consts::SQRT_2 * erfc_inv(2.0 * alpha)
