@@ -179,7 +179,7 @@ fn main() {
     let dir = tempfile::tempdir().expect("a folder");
     let broker = Broker::start(&dir.path().join("broker"));
     let config = dir.path().join("forewarn.yaml");
-    fs::write(dir.path().join("secret"), "of the bench").expect("written");
+    fs::write(dir.path().join("secret"), "a secret of the bench").expect("written");
     let settings = format!(
         "kafka: {{ bootstrap: \"127.0.0.1:{}\", prefix: \"{PREFIX}\" }}\nlog: {{ partitions: {PARTITIONS} }}\nsecret: \
          \"file:secret\"\nconsole: {{ listen: \"127.0.0.1:0\" }}\n",

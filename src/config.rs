@@ -316,6 +316,14 @@ fn check(written: Written, folder: &Path, slot: Option<&str>) -> Result<Settings
             })?
             .into_bytes(),
     };
+    // A short one is found by trying; then so are the persons behind the hashes.
+    if written.secret.is_some() && secret.len() < SECRET_MIN {
+        let what = format!(
+            "{} bytes are too few, at least {SECRET_MIN}; `head -c 32 /dev/urandom | base64` makes one",
+            secret.len()
+        );
+        return Err(wrong("secret", what));
+    }
     let kafka = written.kafka.map(|kafka| check_kafka(kafka, folder)).transpose()?;
     let place = |given: Option<PathBuf>, default: &str| folder.join(given.unwrap_or_else(|| PathBuf::from(default)));
     // Embedded, log and snapshots lie beside the outcomes, as `demo` and `replay` have them.
@@ -371,6 +379,9 @@ fn check_kafka(written: WrittenKafka, folder: &Path) -> Result<Kafka, ConfigErro
     }
     Ok(Kafka { bootstrap: written.bootstrap, properties, prefix: written.prefix, session_timeout_ms })
 }
+
+/// Fewest bytes of the secret that replaces person ids.
+const SECRET_MIN: usize = 16;
 
 /// What `file:<path>` or `env:<VARIABLE>` stands for; `None` for any other text.
 fn secret(key: &str, value: &str, folder: &Path) -> Result<Option<String>, ConfigError> {

@@ -37,6 +37,7 @@ pub(crate) const SECRET: &[u8] = b"replay";
 pub(crate) fn run(args: &ReplayArgs) -> Result<u8, CliError> {
     let pack = Arc::new(load(&args.rules, &args.models)?);
     let options = Options { partitions: 1, clock: Clock::Records, secret: SECRET.to_vec() };
+    spare_inputs(&args.records, &args.out)?;
     let (registry, rest) = inputs(&pack, &args.records, &options)?;
     let summary = judge(pack, registry, rest, &options, &args.out)?;
     print_summary(&summary, &args.out);
@@ -52,6 +53,7 @@ pub(crate) fn judge(
     out: &Path,
 ) -> Result<Summary, CliError> {
     let watch = Stopwatch::start();
+    may_replace(out)?;
     let log = out.join("log");
     for old in [&log, &out.join("summary.json")] {
         remove(old)?;
@@ -84,6 +86,28 @@ pub(crate) fn progress() -> ProgressBar {
 
 /// The raw partition whose mark moves log time in a history.
 pub(crate) const MARK: &str = "replay/0";
+
+/// Outcomes must not take the place of the records that they come from.
+fn spare_inputs(records: &[String], out: &Path) -> Result<(), CliError> {
+    let Ok(out) = out.canonicalize() else { return Ok(()) };
+    for argument in records {
+        let path = Path::new(argument.split_once('=').map_or(argument.as_str(), |(_, path)| path));
+        for file in files_of(path)? {
+            let inside = file.canonicalize().ok().and_then(|f| Some(f.strip_prefix(&out).ok()?.to_owned()));
+            let replaced = |f: &Path| f.starts_with("log") || OUTCOMES.iter().any(|name| f == Path::new(name));
+            if inside.is_some_and(|f| replaced(&f)) {
+                return Err(CliError::Usage(format!(
+                    "the outcomes would overwrite {}; give another --out",
+                    file.display()
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Files of outcomes that a replay begins anew.
+const OUTCOMES: [&str; 4] = ["warnings.jsonl", "signals.jsonl", "dead-letters.jsonl", "summary.json"];
 
 /// The inputs: those of registry records, which are loaded whole first, and the others.
 fn inputs(pack: &Pack, records: &[String], options: &Options) -> Result<(Inputs, Inputs), CliError> {
@@ -135,6 +159,17 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>, CliError> {
     }
     all.sort();
     Ok(all)
+}
+
+/// `replay` and `demo` begin with an empty log. That of `run`, which holds its `lock`, is not theirs to take away.
+pub(crate) fn may_replace(out: &Path) -> Result<(), CliError> {
+    if out.join("log").join("lock").exists() {
+        return Err(CliError::Usage(format!(
+            "{} holds the log of a `forewarn run`; give another --out, or remove the folder yourself",
+            out.display()
+        )));
+    }
+    Ok(())
 }
 
 fn remove(path: &Path) -> Result<(), CliError> {

@@ -58,25 +58,48 @@ impl Mask {
 
 /// The check of GB 11643-1999 over 18 characters, and a day of birth that can be.
 fn is_person_id(id: &[char]) -> bool {
+    looks_like_person_id(id).is_some_and(|right| right)
+}
+
+/// 18 characters that have the form of an identity number with a day of birth that can be, and whether the check
+/// character is right. In free text one that was mistyped tells nearly as much as a right one.
+fn looks_like_person_id(id: &[char]) -> Option<bool> {
     const WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
     const CHECK: [char; 11] = ['1', '0', 'X', '9', '8', '7', '6', '5', '4', '3', '2'];
-    let [body @ .., last] = id else { return false };
-    if body.len() != 17 || body.first() == Some(&'0') {
-        return false;
+    let [body @ .., last] = id else { return None };
+    if body.len() != 17 || body.first() == Some(&'0') || !(last.is_ascii_digit() || matches!(last, 'x' | 'X')) {
+        return None;
     }
     let mut sum = 0;
     for (c, weight) in body.iter().zip(WEIGHTS) {
         match c.to_digit(10) {
             Some(d) => sum += d * weight,
-            None => return false,
+            None => return None,
         }
     }
     let part = |from: usize, to: usize| body[from..to].iter().filter_map(|c| c.to_digit(10)).fold(0, |n, d| n * 10 + d);
     let (century, month, day) = (part(6, 8), part(10, 12), part(12, 14));
-    matches!(century, 19 | 20)
-        && (1..=12).contains(&month)
-        && (1..=31).contains(&day)
-        && CHECK[(sum % 11) as usize] == last.to_ascii_uppercase()
+    (matches!(century, 19 | 20) && (1..=12).contains(&month) && (1..=31).contains(&day))
+        .then(|| CHECK[(sum % 11) as usize] == last.to_ascii_uppercase())
+}
+
+/// An identity number in free text, whatever its check character; a code of an enterprise is none.
+fn is_person_id_in_text(id: &[char]) -> bool {
+    match looks_like_person_id(id) {
+        Some(true) => true,
+        Some(false) => id.iter().collect::<String>().parse::<Uscc>().is_err(),
+        None => false,
+    }
+}
+
+/// The 15 digits of identity numbers before 1999: area, day of birth with two digits of the year, serial.
+fn is_old_person_id(digits: &[char]) -> bool {
+    let part =
+        |from: usize, to: usize| digits[from..to].iter().filter_map(|c| c.to_digit(10)).fold(0, |n, d| n * 10 + d);
+    digits.len() == 15
+        && (11..=65).contains(&part(0, 2))
+        && (1..=12).contains(&part(8, 10))
+        && (1..=31).contains(&part(10, 12))
 }
 
 fn is_mobile(digits: &[char]) -> bool {
@@ -136,7 +159,12 @@ fn plate(chars: &[char]) -> usize {
     2 + dot + n
 }
 
-/// A digit run, single spaces and hyphens inside allowed: (digits, groups, end).
+/// Stands between the groups of a number as people write it.
+fn between(c: char) -> bool {
+    matches!(c, ' ' | '-' | '.' | '/' | '_' | ')' | '\u{2010}'..='\u{2015}')
+}
+
+/// A digit run, single separators inside allowed: (digits, groups, end).
 fn run(chars: &[char]) -> (Vec<char>, Vec<usize>, usize) {
     let (mut digits, mut groups, mut group, mut end) = (Vec::new(), Vec::new(), 0, 0);
     let mut i = 0;
@@ -145,7 +173,7 @@ fn run(chars: &[char]) -> (Vec<char>, Vec<usize>, usize) {
             digits.push(*c);
             group += 1;
             end = i + 1;
-        } else if matches!(c, ' ' | '-') && chars.get(i + 1).is_some_and(char::is_ascii_digit) && group > 0 {
+        } else if between(*c) && chars.get(i + 1).is_some_and(char::is_ascii_digit) && group > 0 {
             groups.push(group);
             group = 0;
         } else {
@@ -183,6 +211,7 @@ pub(super) fn mask_text(text: &str) -> Option<String> {
         }
         // Windows inside a longer run: an identity number may follow other digits.
         if chars[i].is_ascii_digit() && chars.len() - i >= 18 && is_person_id(&chars[i..i + 18]) {
+            // Other digits before it: only a right check character tells it from a long number.
             out.push_str(&person_form(&chars[i..i + 18]));
             i += 18;
             changed = true;
@@ -224,12 +253,22 @@ fn person_form(id: &[char]) -> String {
     format!("{head}***********{tail}")
 }
 
+/// A right identity number begins at `i`.
+fn is_id_at(chars: &[char], i: usize) -> bool {
+    chars.len() - i >= 18 && is_person_id(&chars[i..i + 18])
+}
+
 /// The display form of a digit run that begins at `i`, and how many characters it stands for.
 fn mask_run(chars: &[char], i: usize) -> Option<(String, usize)> {
     let solid = chars[i..].iter().take_while(|c| c.is_ascii_digit()).count();
     let plain = &chars[i..i + solid];
-    if chars.len() - i >= 18 && is_person_id(&chars[i..i + 18]) {
+    let after = chars.get(i + 18).is_some_and(char::is_ascii_digit);
+    if chars.len() - i >= 18 && !after && is_person_id_in_text(&chars[i..i + 18]) || is_id_at(chars, i) {
         return Some((person_form(&chars[i..i + 18]), 18));
+    }
+    if is_old_person_id(plain) {
+        let (head, tail): (String, String) = (plain[..3].iter().collect(), plain[13..].iter().collect());
+        return Some((format!("{head}**********{tail}"), solid));
     }
     if is_card(plain) {
         let code: String = plain.iter().collect();
@@ -251,11 +290,21 @@ fn mask_run(chars: &[char], i: usize) -> Option<(String, usize)> {
     if solid == 13 && plain[..2] == ['8', '6'] && is_mobile(&plain[2..]) {
         return Some((format!("86{}", phone(&plain[2..])), solid));
     }
-    let (digits, groups, length) = run(&chars[i..]);
+    let (mut digits, mut groups, mut length) = run(&chars[i..]);
+    // An identity number may end with an X.
+    if digits.len() == 17 && matches!(chars.get(i + length), Some('x' | 'X')) {
+        digits.push('X');
+        length += 1;
+        if let Some(last) = groups.last_mut() {
+            *last += 1;
+        }
+    }
     match groups.as_slice() {
-        [3, 4, 4] if is_mobile(&digits) => Some((phone(&digits), length)),
-        [2, 3, 4, 4] if is_mobile(&digits[2..]) => Some((format!("86 {}", phone(&digits[2..])), length)),
-        [2, 11] if is_mobile(&digits[2..]) => Some((format!("86 {}", phone(&digits[2..])), length)),
+        [6, ..] if groups.len() <= 4 && is_person_id_in_text(&digits) => Some((person_form(&digits), length)),
+        [3, 4, 4] | [3, 8] | [7, 4] if is_mobile(&digits) => Some((phone(&digits), length)),
+        [2, 3, 4, 4] | [2, 3, 8] | [2, 7, 4] | [2, 11] if digits[..2] == ['8', '6'] && is_mobile(&digits[2..]) => {
+            Some((format!("86 {}", phone(&digits[2..])), length))
+        }
         [4, 4, 4, 4] | [4, 4, 4, 4, 1..=3] if is_card(&digits) => {
             let tail: String = digits[digits.len() - 4..].iter().collect();
             Some((format!("************{tail}"), length))
@@ -291,7 +340,18 @@ mod tests {
             (format!("身份证{id}的住户"), Some(format!("身份证{masked_id}的住户"))),
             (format!("身份证{wide}的住户"), Some(format!("身份证{masked_id}的住户"))),
             (format!("77{id}"), Some(format!("77{masked_id}"))),
-            (format!("编号{wrong}"), None),
+            (format!("编号{wrong}"), Some(format!("编号990***********{}", wrong.chars().skip(16).collect::<String>()))),
+            ("370101 19900307 4512".into(), Some("370***********12".into())),
+            ("370101-19900307-451X".into(), Some("370***********1X".into())),
+            ("旧证370101900307451号".into(), Some("旧证370**********51号".into())),
+            ("138 12345678".into(), Some("138****5678".into())),
+            ("1381234 5678".into(), Some("138****5678".into())),
+            ("(138)12345678".into(), Some("(138****5678".into())),
+            (
+                "138.1234.5678、138/1234/5678、138–1234–5678".into(),
+                Some("138****5678、138****5678、138****5678".into()),
+            ),
+            ("2026.11.29 到 2026-11-30，共 13.5 万元".into(), None),
             ("电话13812341234。".into(), Some("电话138****1234。".into())),
             ("电话138-1234-1234".into(), Some("电话138****1234".into())),
             ("+8613812341234".into(), Some("+86138****1234".into())),

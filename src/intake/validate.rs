@@ -334,6 +334,11 @@ impl Validator {
                 match cell.text() {
                     Some(id) if id.len() > max && id.chars().count() > max => Err(("id", "longer than allowed")),
                     Some(id) if holds_person_id(id) => Err(("personal", "holds a person's identity number")),
+                    // Prose where a code should be, and names of shops, may hold a telephone number.
+                    Some(id) if !id.is_ascii() || id.contains(' ') => match mask_text(id) {
+                        Some(masked) => Ok(Cell::Text(Cow::Owned(masked))),
+                        None => Ok(cell),
+                    },
                     _ => Ok(cell),
                 }
             }

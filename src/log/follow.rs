@@ -25,7 +25,7 @@ use xxhash_rust::xxh3::xxh3_64;
 /// Bytes read at once.
 const PIECE: u64 = 1 << 20;
 /// A line above this is a fault of the file: reading goes on behind it at its line break, so it must end somewhere.
-const LINE_MAX: u64 = 1 << 28;
+const LINE_MAX: u64 = 1 << 26;
 /// A file is known again by so many first bytes.
 const KNOWN: u64 = 1_024;
 /// A dropped file is whole when it has not changed for this long, ms: a copy writes more often.
@@ -134,6 +134,7 @@ impl Follow {
                 file: None,
                 header: false,
                 piece: PIECE,
+                searched: 0,
                 place: known.unwrap_or_default(),
             }))
         };
@@ -166,6 +167,8 @@ struct Growing {
     header: bool,
     /// Bytes to read at once: more while a line is longer.
     piece: u64,
+    /// A line longer than any message may be has no line break before this.
+    searched: u64,
     place: FilePlace,
 }
 
@@ -195,7 +198,9 @@ impl Growing {
         let bytes = read_at(&file, self.place.at, want).map_err(failed)?;
         let all = self.place.at + want == length;
         let offset = i64::try_from(self.place.at).unwrap_or(i64::MAX);
-        let message = Message { raw: &self.raw, origin: &self.origin, offset, payload: Some(&bytes) };
+        let raw = self.raw.clone();
+        let origin = self.origin.clone();
+        let message = Message { raw: &raw, origin: &origin, offset, payload: Some(&bytes) };
         let last = moved && all;
         let mut used = 0;
         for mapper in self.mappers.values_mut() {
@@ -205,6 +210,18 @@ impl Growing {
                 mapper.push_lines(&message, last, wall)
             };
         }
+        if used == 0 && want == LINE_MAX && !all {
+            // Longer than any message may be: one dead letter for what was read, and on behind its line break.
+            let Some(end) = self.line_break(&file, length).map_err(failed)? else {
+                look.at_end = !moved;
+                return self.seen_off(file, moved, before, look);
+            };
+            for mapper in self.mappers.values_mut() {
+                mapper.push_lines(&message, true, wall);
+            }
+            used = usize::try_from(end - self.place.at).unwrap_or(usize::MAX);
+        }
+        self.searched = 0;
         self.piece = if used == 0 && !all { (self.piece * 2).min(LINE_MAX) } else { PIECE };
         self.place.at += used as u64;
         look.bytes = used as u64;
@@ -214,6 +231,23 @@ impl Growing {
         look.take(piece);
         self.know(&file).map_err(failed)?;
         self.seen_off(file, last, before, look)
+    }
+
+    /// Where the line ends that begins at the place, as far as the file goes; what was searched is not searched again.
+    fn line_break(&mut self, file: &File, length: u64) -> io::Result<Option<u64>> {
+        let mut at = self.searched.max(self.place.at + LINE_MAX);
+        while at < length {
+            let bytes = read_at(file, at, (length - at).min(PIECE))?;
+            if let Some(n) = bytes.iter().position(|b| *b == b'\n') {
+                return Ok(Some(at + n as u64 + 1));
+            }
+            at += bytes.len() as u64;
+            if bytes.is_empty() {
+                break;
+            }
+        }
+        self.searched = at;
+        Ok(None)
     }
 
     /// Ends a look: the file stays open, or a file that was renamed away is left at its end.
@@ -234,6 +268,7 @@ impl Growing {
         self.place = FilePlace::default();
         self.header = false;
         self.piece = PIECE;
+        self.searched = 0;
     }
 
     /// Opens the file; the one that was read before when it was renamed away meanwhile.

@@ -12,7 +12,7 @@ mod terminal;
 
 use super::CliError;
 use super::gauges::Gauges;
-use super::replay::{print_summary, write_body};
+use super::replay::{may_replace, print_summary, write_body};
 use crate::clock::{Stopwatch, now_ms};
 use crate::console::{self, Console, Limits, Readiness, Ready, Running, Standing};
 use crate::deliver::files::Lengths;
@@ -70,6 +70,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<u8, CliError> {
     if !(0.1..=100_000.0).contains(&args.speed) {
         return Err(CliError::Usage(format!("--speed {} is not between 0.1 and 100000", args.speed)));
     }
+    may_replace(&args.out)?;
     let stop = on_interrupt();
     let metrics = Arc::new(Metrics::new());
     let console = Console::new(Limits::default(), &format!("{:x}", now_ms()));
@@ -77,8 +78,8 @@ pub(crate) fn run(args: &DemoArgs) -> Result<u8, CliError> {
     // The page answers while the city is still being built.
     let page = serve(args.listen, &console, &metrics, &ready)?;
     println!("监测中心页面 page: http://{}/    metrics: http://{}/metrics", page.address(), page.address());
-    clear(&args.out)?;
     let (pack, built_in) = pack::load()?;
+    clear(&args.out)?;
     let pack = Arc::new(pack);
     metrics.pack(1, &pack.hash);
     let options = Options { partitions: 1, clock: Clock::Wall, secret: SECRET.to_vec() };

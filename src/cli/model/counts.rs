@@ -4,7 +4,7 @@
 //! Promise: a score uses counts up to its own step only. `count_surge` takes the file's series as one group: what they all
 //! do in a step excuses none of them by more than such moves have been seen before.
 
-use super::{CliError, text, write};
+use super::{CliError, not_onto, text, write};
 use crate::model::{CountGroup, CountSetting, Ears, Farrington};
 use crate::pack::ModelFile;
 use serde::Deserialize;
@@ -64,6 +64,7 @@ impl Method {
 /// Scores every series of a file and writes `series,t,score,alarm`.
 pub(super) fn score(model: &ModelFile, path: &Path, daily: bool, out: &Path) -> Result<u8, CliError> {
     let method = Method::of(model, daily)?;
+    not_onto(path, out)?;
     let series =
         read(&text(path)?).map_err(|(line, what)| CliError::Usage(format!("{}:{line}: {what}", path.display())))?;
     let threshold = model.threshold.unwrap_or(2.0);
@@ -71,6 +72,8 @@ pub(super) fn score(model: &ModelFile, path: &Path, daily: bool, out: &Path) -> 
     let scores = scored(&method, &series, i64::MIN);
     for ((name, t), score) in &scores {
         let alarm = *score >= threshold;
+        let name =
+            if name.contains([',', '"', '\n']) { format!("\"{}\"", name.replace('"', "\"\"")) } else { name.clone() };
         writeln!(rows, "{name},{t},{score:.6},{}", u8::from(alarm)).expect("writing to a string");
         alarms += usize::from(alarm);
     }
@@ -130,7 +133,10 @@ pub(super) fn read(text: &str) -> Result<Series, (usize, String)> {
             if let Some(count) = line.counts.iter().find(|c| !known(c)) {
                 return Err(wrong(format!("{count} is no count")));
             }
-            series.insert(line.series, (1..).zip(line.counts).collect());
+            let counts = (1..).zip(line.counts).collect();
+            if series.insert(line.series.clone(), counts).is_some() {
+                return Err(wrong(format!("the series \"{}\" stands here twice", line.series)));
+            }
         } else if number > 0 {
             let cells: Vec<&str> = line.split(',').map(str::trim).collect();
             let [name, t, count, ..] = cells.as_slice() else {

@@ -126,6 +126,16 @@ fn text(path: &Path) -> Result<String, CliError> {
     Ok(text)
 }
 
+/// Scores must not take the place of what they are made of.
+fn not_onto(input: &Path, output: &Path) -> Result<(), CliError> {
+    match (input.canonicalize(), output.canonicalize()) {
+        (Ok(a), Ok(b)) if a == b => {
+            Err(CliError::Usage(format!("the scores would overwrite {}; give another --out", input.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Writes a file, and its folder when it is not there.
 fn write(path: &Path, text: &str) -> Result<(), CliError> {
     if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {

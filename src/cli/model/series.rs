@@ -1,6 +1,6 @@
 //! Scores CSV series by a model of readings.
 
-use super::{CliError, text, write};
+use super::{CliError, not_onto, text, write};
 use crate::model::{Group, GroupState, ReadingModel, ReadingState};
 use crate::pack::ModelFile;
 use crate::record::time::{ZONE, parse_rfc3339};
@@ -22,22 +22,40 @@ pub(super) fn score(model: &ModelFile, paths: &[PathBuf], calibrate: Option<u32>
             files.push((path.clone(), name));
         }
     }
-    let (mut rows, mut alarms) = (0, 0);
+    for (path, name) in &files {
+        not_onto(path, &out.join(name))?;
+    }
+    let (mut rows, mut judged, mut alarms, mut refused) = (0, 0, 0, 0);
     for (path, name) in &files {
         let text = text(path)?;
-        let scored = scorer.file(path, &text)?;
+        let scored = match scorer.file(path, &text) {
+            Err(error) if files.len() > 1 => {
+                // The others have their scores all the same.
+                eprintln!("{error}");
+                refused += 1;
+                continue;
+            }
+            scored => scored?,
+        };
         let mut table = format!("{},anomaly_score,alarm\n", scored.time);
         for row in &scored.rows {
             writeln!(table, "{},{:.9},{}", row.time, row.score, u8::from(row.alarm())).expect("writing to a string");
         }
         write(&out.join(name), &table)?;
         let raised = scored.rows.iter().filter(|r| r.alarm()).count();
-        println!("{:<60} {:>8} rows {raised:>6} alarms", name.display(), scored.rows.len());
-        rows += scored.rows.len();
+        let (of, known) = (scored.rows.len(), scored.rows.iter().filter(|r| r.judged).count());
+        println!("{:<60} {of:>8} rows {known:>8} judged {raised:>6} alarms", name.display());
+        rows += of;
+        judged += known;
         alarms += raised;
     }
-    println!("{} files, {rows} rows, {alarms} alarms (anomaly_score >= 0.5)", files.len());
-    Ok(0)
+    println!("{} files, {rows} rows, {judged} judged, {alarms} alarms (anomaly_score >= 0.5)", files.len() - refused);
+    if judged < rows {
+        println!(
+            "not judged: while the model learns or is calibrated, without a reading, or older than the row before"
+        );
+    }
+    Ok(u8::from(refused > 0))
 }
 
 fn file(action: &'static str, path: &Path, source: std::io::Error) -> CliError {
@@ -95,6 +113,8 @@ pub(super) struct Row<'a> {
     pub(super) at: i64,
     /// 0 to 1
     pub(super) score: f64,
+    /// The model had something to say.
+    judged: bool,
 }
 
 impl Row<'_> {
@@ -139,28 +159,33 @@ impl Scorer {
         }
     }
 
-    /// 0 to 1, 0.5 at the threshold; 0 while calibrating and for rows without a reading.
-    fn score(&self, state: &mut State, at: i64, values: &[f64]) -> f64 {
+    /// 0 to 1, 0.5 at the threshold; `None` while calibrating and for rows without a reading.
+    fn score(&self, state: &mut State, at: i64, values: &[f64]) -> Option<f64> {
         match (&self.method, state) {
             (Method::Readings(model), State::Readings(states)) => {
                 let each = states.iter_mut().zip(values).filter(|(_, v)| v.is_finite());
                 let scores = each.filter_map(|(state, v)| state.apply(model, at, *v)).map(|s| s.score);
-                let highest = scores.fold(0.0_f64, f64::max);
-                highest / (highest + self.threshold)
+                let highest = scores.reduce(f64::max)?.max(0.0);
+                Some(highest / (highest + self.threshold))
             }
-            (Method::Group(group), State::Group(state)) => {
-                state.update(group, values).map_or(0.0, |reading| reading.score())
-            }
-            _ => 0.0,
+            (Method::Group(group), State::Group(state)) => state.update(group, values).map(|reading| reading.score()),
+            _ => None,
         }
     }
 
     /// One series; an error has the line that it stands in.
     fn series<'a>(&self, text: &'a str) -> Result<Scored<'a>, (usize, String)> {
         let mut lines = text.trim_start_matches('\u{feff}').lines().enumerate();
-        let (_, head) = lines.next().ok_or((1, "empty".to_owned()))?;
+        let (_, head) = lines.clone().next().ok_or((1, "empty".to_owned()))?;
         let delimiter = if head.contains(';') { ';' } else { ',' };
-        let names: Vec<&str> = head.split(delimiter).map(str::trim).collect();
+        let cells_of = |line: &'a str| line.split(delimiter).map(|c| c.trim().trim_matches('"')).collect::<Vec<&str>>();
+        let mut names = cells_of(head);
+        if parse_rfc3339(names[0], Some(ZONE)).is_ok() {
+            // No header: the first row is one like the others.
+            names.fill("timestamp");
+        } else {
+            lines.next();
+        }
         let columns: Vec<usize> = (1..names.len()).filter(|i| !LABELS.contains(&names[*i])).collect();
         if columns.is_empty() {
             return Err((1, "no value column behind the time".to_owned()));
@@ -168,15 +193,15 @@ impl Scorer {
         let mut state = self.state(columns.len());
         let mut out = Scored { time: names[0], rows: Vec::new() };
         for (number, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
-            let cells: Vec<&str> = line.split(delimiter).map(str::trim).collect();
+            let cells = cells_of(line);
             let time = cells.first().copied().unwrap_or("");
             let at =
                 parse_rfc3339(time, Some(ZONE)).map_err(|e| (number + 1, format!("\"{time}\" is no time: {e}")))?;
             let value = |c: &usize| cells.get(*c).and_then(|c| c.parse::<f64>().ok()).filter(|v| v.is_finite());
             let values: Vec<f64> = columns.iter().map(|c| value(c).unwrap_or(f64::NAN)).collect();
             let scored = self.score(&mut state, at, &values);
-            let score = if out.rows.len() < self.calibrate { 0.0 } else { scored };
-            out.rows.push(Row { time, at, score });
+            let scored = scored.filter(|_| out.rows.len() >= self.calibrate);
+            out.rows.push(Row { time, at, score: scored.unwrap_or(0.0), judged: scored.is_some() });
         }
         Ok(out)
     }

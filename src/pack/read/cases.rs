@@ -55,6 +55,21 @@ pub struct TestCase {
     pub line: usize,
 }
 
+/// Longest time that a test may take, ms: log time goes through every border between.
+const LONGEST: Millis = 36_525 * 86_400_000;
+
+impl TestCase {
+    /// The latest time that the test names, ms from its start.
+    fn length(&self) -> Millis {
+        let series = self.series.as_ref().map(|s| {
+            let steps = Millis::try_from(s.value.len()).unwrap_or(Millis::MAX);
+            s.from.millis().saturating_add(s.every.millis().saturating_mul(steps))
+        });
+        let rows = self.rows.iter().map(|r| r.at.millis());
+        rows.chain(series).chain(self.ticks.map(|t| t.millis())).max().unwrap_or(0)
+    }
+}
+
 /// One row.
 #[derive(Clone, Debug, Deserialize)]
 pub struct TestRow {
@@ -165,7 +180,16 @@ impl TestFile {
         for (test, line) in file.tests.iter_mut().zip(places) {
             test.line = line;
         }
-        Ok(file)
+        let far: Vec<TestFileError> = file
+            .tests
+            .iter()
+            .filter(|t| t.length() > LONGEST)
+            .map(|t| TestFileError {
+                line: t.line,
+                message: "时间超过 100 年;a time is more than 100 years after the start of the test".to_owned(),
+            })
+            .collect();
+        if far.is_empty() { Ok(file) } else { Err(far) }
     }
 }
 

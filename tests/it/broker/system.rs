@@ -27,7 +27,7 @@ use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 pub(super) const PARTITIONS: u32 = 4;
-pub(super) const SECRET: &[u8] = b"of the tests";
+pub(super) const SECRET: &[u8] = b"a secret of the tests";
 /// Changes of the one warning that each firm of the feed brings about.
 pub(super) const CHANGES: usize = 3;
 /// Messages of the feed that are no records.
