@@ -281,12 +281,9 @@ impl NodeState {
                     newest: Vec::new(),
                     closed: None,
                 },
-                Kinded::Trend { .. } => MethodState::Trend {
-                    panes: Vec::new(),
-                    newest: Vec::new(),
-                    value: Vec::new(),
-                    limit: Vec::new(),
-                },
+                Kinded::Trend { .. } => {
+                    MethodState::Trend { panes: Vec::new(), newest: Vec::new(), value: Vec::new(), limit: Vec::new() }
+                }
                 Kinded::Peer { .. } => MethodState::Peer {
                     close: Vec::new(),
                     value: Vec::new(),
