@@ -8,4 +8,5 @@ mod console;
 mod demo;
 mod embedded;
 mod examples;
+mod kinds;
 mod rules;

@@ -2,7 +2,7 @@
 //!
 //! The routing key is the trade, so that all its values lie in one place whatever the number of partitions; the state key
 //! is the object, and the warning is about it. A value is judged `wait` after its close, when the others have come; one
-//! that comes later still, or is told again, is judged at once against those that are there.
+//! that comes later still, or is told again, a minute after it came, with those that came with it.
 //! Cost: a judgement looks at every object of the trade.
 
 use super::super::batch::Batch;
@@ -11,7 +11,11 @@ use super::super::program::Kinded;
 use super::super::state::MethodState;
 use super::Known;
 use crate::model::Peers;
+use crate::record::Millis;
 use arrow::array::Array;
+
+/// Values that come after their time come together, when a partition has caught up: the first waits for the others.
+const GATHER: Millis = 60_000;
 
 impl Engine {
     pub(super) fn peer_rows(&mut self, batch: &mut Batch<'_>, node: usize) {
@@ -44,13 +48,9 @@ impl Engine {
             value[k] = values[row].unwrap_or(f64::NAN);
             group[k] = groups.as_ref().filter(|g| g.is_valid(row)).map(|g| g.value(row).into());
             self.remember(node, key, &noted, row);
-            let due = at.saturating_add(*wait);
-            if due > log_time {
-                let number = *block.get_or_insert_with(|| self.state.held.open());
-                self.state.held.hold(due, node as u32, (number, batch.block), key, values[row], false, None, row);
-            } else {
-                self.peer_row(batch, row, node, key);
-            }
+            let due = at.saturating_add(*wait).max(log_time.saturating_add(GATHER));
+            let number = *block.get_or_insert_with(|| self.state.held.open());
+            self.state.held.hold(due, node as u32, (number, batch.block), key, values[row], false, None, row);
         }
     }
 

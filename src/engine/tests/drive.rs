@@ -67,7 +67,7 @@ impl Row {
             ("location_id", Kind::Iot) => Some(format!("p{}", self.sensor / 2)),
             ("status", Kind::Iot) => self.pick(&["good", "good", "good", "good", "good", "suspect", "maintenance"]),
             ("status", Kind::Registry) => self.pick(&["active", "active", "active", "closed"]),
-            ("name" | "object_type", Kind::Registry) => Some("station".into()),
+            ("name", Kind::Registry) | ("object_type", _) => Some("station".into()),
             ("action", Kind::Supervision) => self.pick(&["complaint", "penalty", "order", "report_filing"]),
             ("violation_code", Kind::Supervision) => Some(format!("v{}", self.sensor)),
             ("conclusion", Kind::Inspection) => self.pick(&["ordered_rectify", "no_issue", "follow_up"]),

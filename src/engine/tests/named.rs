@@ -2,8 +2,11 @@
 
 use super::drive::{DAY, HOUR, MINUTE, Row, SECOND, START, Seen, Step, apply, entries, looped, object, run, stamp};
 use super::rules::{all, compile};
+use crate::engine::pane::{Cut, Panes};
+use crate::engine::state::MethodState;
 use crate::engine::{Engine, Program};
 use crate::log::{Activate, Clock, Entry, Stamp};
+use crate::model::{CountSetting, CountState};
 use crate::record::{Kind, Millis};
 use std::sync::Arc;
 
@@ -563,7 +566,7 @@ fn told(program: &Arc<Program>, rows: &[Row], until: i64) -> (Engine, Seen) {
         // What the engine says to itself is heard a minute later.
         steps.push(Step::Time(row.at + MINUTE));
     }
-    steps.push(Step::Time(START + until * MINUTE));
+    steps.extend([until, until + 2, until + 62].map(|minute| Step::Time(START + minute * MINUTE)));
     run(program, &entries(&looped(program, &steps), |_| true))
 }
 
@@ -577,7 +580,7 @@ fn a_card_sums_what_holds_and_lists_each_item_with_its_points() {
     let (_, seen) = told(&card(), &rows, 13);
     // 30, 30, blue signal 40, 45, 50, yellow signal 65, 70.
     assert_eq!(seen.story("card"), ["4m E0 raised blue", "10m E0 upgraded yellow", "12m E0 upgraded orange"]);
-    let last = seen.changes.iter().filter(|c| &*c.indicator == "card").next_back().unwrap();
+    let last = seen.changes.iter().rfind(|c| &*c.indicator == "card").unwrap();
     let readings: Vec<(&str, f64)> = last.readings.iter().map(|r| (r.name.as_str(), r.value.unwrap())).collect();
     assert_eq!(readings, [("value", 70.0), ("complaint", 30.0), ("orders", 15.0), ("repeated", 25.0)]);
     assert_eq!((last.value, last.bound), (Some(70.0), Some(70.0)));
@@ -663,4 +666,198 @@ on_null: zero",
     let odds = 0.05 / 0.95 * 9.0;
     near(&one, &[("value", percent(odds * 2.0)), ("prior", 5.0), ("complaint", 2.0), ("penalty", 9.0)]);
     near(&two, &[("value", percent(odds * 4.0)), ("prior", 5.0), ("complaint", 4.0), ("penalty", 9.0)]);
+}
+
+/// A line to a limit of 45, in windows of two hours cut in twelve.
+fn rising() -> Arc<Program> {
+    compile(&[(
+        "rising",
+        "source: iot
+key: { space: object, state: [sensor_id] }
+kind: trend
+value: \"value\"
+window: { size: 2h, pane: 10m }
+limit: \"limits_hi\"
+levels: { blue: 606m, yellow: 305m, orange: 125m }
+clear: { above: \"110%\", evaluations: 3 }
+on_null: skip",
+    )])
+}
+
+/// A reading every ten minutes.
+fn every_ten(values: impl IntoIterator<Item = f64>) -> Vec<Row> {
+    let row = |(i, value): (usize, f64)| Row::reading(START + i as Millis * 10 * MINUTE, i as u32, 0, value);
+    values.into_iter().enumerate().map(row).collect()
+}
+
+#[test]
+fn a_line_that_rises_to_its_limit_warns_by_the_time_left_and_clears_when_it_turns() {
+    let up = (0..60).map(|i| 10.0 + 0.5 * f64::from(i));
+    let down = (0..14).map(|i| 39.0 - f64::from(i));
+    let (_, seen) = told(&rising(), &every_ten(up.chain(down)), 800);
+    // Three an hour: 10 hours left at 15 (its eleventh reading), 5 at 30, 2 at 39. Then it falls.
+    let story = seen.story("rising");
+    let expected = ["100m station:0 raised blue", "400m station:0 upgraded yellow", "580m station:0 upgraded orange"];
+    assert_eq!(story[..3], expected);
+    assert!(story[3].ends_with("cleared orange") && story.len() == 4, "{story:?}");
+    let first = &seen.changes[0];
+    let terms: Vec<(&str, f64)> = first.readings.iter().map(|r| (r.name.as_str(), r.value.unwrap())).collect();
+    for ((name, value), expected) in terms.iter().zip([10.0, 15.0, 45.0, 3.0, 1.0, 11.0]) {
+        assert!((value - expected).abs() < 1e-9, "{name} {value}");
+    }
+    assert!((first.bound.unwrap() - 10.1).abs() < 1e-12 && first.window.is_some());
+    // No forecast is no number.
+    assert_eq!(seen.changes[3].value, None);
+}
+
+#[test]
+fn nine_points_or_a_line_that_explains_little_forecast_nothing() {
+    let (_, few) = told(&rising(), &every_ten((0..9).map(|i| 20.0 + 2.0 * f64::from(i))), 300);
+    assert_eq!(few.changes.len(), 0);
+    let noisy = (0..30).map(|i| 20.0 + 0.2 * f64::from(i) + [0.0, 9.0, 3.0, 12.0][i as usize % 4]);
+    let (_, noisy) = told(&rising(), &every_ten(noisy), 300);
+    assert_eq!(noisy.changes.len(), 0);
+    // Sixty readings within an hour are six points.
+    let quick = (0..60).map(|i| Row::reading(START + i * MINUTE, i as u32, 0, 10.0 + 0.5 * i as f64));
+    let (_, quick) = told(&rising(), &quick.collect::<Vec<_>>(), 70);
+    assert_eq!(quick.changes.len(), 0);
+}
+
+/// Hourly means of objects, each against the others of its trade.
+fn apart(peers: u32) -> Arc<Program> {
+    let apart = format!(
+        "source: value
+key: {{ space: trade, state: [object_id] }}
+incident: [object_id]
+filter: \"indicator = 'hourly'\"
+kind: peer
+value: \"value\"
+group: \"region\"
+peers: {peers}
+wait: 10m
+levels: {{ blue: 3.5, yellow: 5, orange: 7 }}
+on_null: skip"
+    );
+    let hourly = "source: iot
+key: { space: object }
+kind: measure
+window: { size: 1h, pane: 1h }
+measures:
+  mean: { avg: \"value\" }
+emit: value
+signal_to: [{ space: trade, key: object_type }]
+levels: { blue: 1000 }
+on_null: skip";
+    compile(&[("hourly", hourly), ("apart", &apart)])
+}
+
+fn hours_of(values: &[f64]) -> Vec<Row> {
+    let row = |(i, value): (usize, &f64)| Row::reading(START + 5 * MINUTE, i as u32, i as u32, *value);
+    values.iter().enumerate().map(row).collect()
+}
+
+#[test]
+fn an_object_far_from_its_peers_is_the_one_that_is_warned_of() {
+    let mut values: Vec<f64> = (0..11).map(|i| 10.0 + 0.1 * f64::from(i)).collect();
+    values.push(30.0);
+    let (_, seen) = told(&apart(10), &hours_of(&values), 62);
+    assert_eq!(seen.story("apart"), ["60m station raised orange"]);
+    let change = &seen.changes[0];
+    assert_eq!(change.subject.object_id.as_deref(), Some("station:11"));
+    assert_eq!(change.log_time, START + 70 * MINUTE);
+    let terms: Vec<f64> = change.readings.iter().map(|r| r.value.unwrap()).collect();
+    // Median 10.55, MAD 0.3 by hand.
+    let z = 0.6745 * (30.0 - 10.55) / 0.3;
+    for (value, expected) in terms.iter().zip([z, 30.0, z, 10.55, 0.3, 12.0, 0.0]) {
+        assert!((value - expected).abs() < 1e-9, "{terms:?}");
+    }
+    assert_eq!(change.evidence.len(), 1);
+}
+
+#[test]
+fn too_few_peers_or_equal_ones_judge_nobody() {
+    let mut values = vec![10.0, 10.1, 10.2, 10.3, 10.4, 10.5, 10.6, 10.7, 90.0];
+    let (_, few) = told(&apart(10), &hours_of(&values), 62);
+    assert_eq!(few.changes.len(), 0);
+    values = vec![10.0; 12];
+    values.push(90.0);
+    let (_, equal) = told(&apart(10), &hours_of(&values), 62);
+    assert_eq!(equal.changes.len(), 0);
+}
+
+#[test]
+fn each_closed_week_is_scored_as_the_model_scores_its_count() {
+    let program = compile(&[(
+        "weekly",
+        "source: supervision
+key: { space: street }
+filter: \"action = 'complaint'\"
+incident: []
+kind: model
+model: count_surge
+window: 7d
+levels: { blue: 2, yellow: 3, orange: 4 }
+on_null: skip",
+    )]);
+    let counts = [3, 5, 4, 2, 6, 4, 3, 0, 5, 4, 3, 6, 4, 5, 2, 21, 4, 0, 0, 3];
+    let panes = Panes::Calendar(Cut::Week);
+    let monday = panes.of(START);
+    let mut engine = Engine::new(program.clone(), 0, 1);
+    let mut seen = Seen::default();
+    let mut alone = CountState::default();
+    let mut id = 0;
+    let mut feed = |engine: &mut Engine, step: Step| {
+        let told = apply(engine, &entries(&[step], |_| true));
+        seen.changes.extend(told.changes);
+    };
+    feed(&mut engine, Step::Time(START));
+    for (week, count) in counts.into_iter().enumerate() {
+        for n in 0..count {
+            id += 1;
+            let at = START + week as Millis * 7 * DAY + n * HOUR;
+            feed(&mut engine, Step::Row(Row { kind: Kind::Supervision, ..Row::reading(at, id, 0, 1.0) }));
+        }
+        let close = panes.start(monday + week as i64 + 1);
+        feed(&mut engine, Step::Time(close));
+        // One more of the week that has been judged: it is not counted any more.
+        id += 1;
+        feed(&mut engine, Step::Row(Row { kind: Kind::Supervision, ..Row::reading(close - 1, id, 0, 1.0) }));
+        let r = alone.update(&CountSetting::WEEKLY, monday + week as i64, count as f64);
+        let expected =
+            [r.score, r.count, r.expected, r.level, r.season, r.weekday, r.common, r.tail(), f64::from(r.seen)];
+        let MethodState::Counts { scores, .. } = &engine.state.nodes[0].method else { panic!("no counts") };
+        assert_eq!(scores[0].map(f64::to_bits), expected.map(f64::to_bits), "week {week}");
+        let saved = engine.save();
+        engine = Engine::restore(program.clone(), &saved, 0, 1).unwrap();
+        assert!(engine.save() == saved);
+    }
+    let story: Vec<(i64, bool)> = seen.changes.iter().map(|c| (panes.of(c.at - 1) - monday, c.partial)).collect();
+    assert_eq!(story, [(15, false), (16, false)], "raised by the week of 21, cleared by the next");
+    let raised = &seen.changes[0];
+    assert_eq!(raised.evidence_total, 21);
+    assert_eq!(raised.readings.iter().find(|r| r.name == "count").and_then(|r| r.value), Some(21.0));
+    assert_eq!(raised.window, Some((panes.start(monday + 15) - 1, panes.start(monday + 16) - 1)));
+}
+
+#[test]
+fn a_count_that_is_still_being_learnt_says_so_and_days_begin_at_local_midnight() {
+    let program = compile(&[(
+        "daily",
+        "source: supervision
+key: { space: street }
+filter: \"action = 'complaint'\"
+incident: []
+kind: model
+model: count_surge
+window: 1d
+levels: { blue: 2 }
+on_null: skip",
+    )]);
+    // One a day at noon, then twelve on the tenth day.
+    let rows = (0..10).flat_map(|day| (0..if day == 9 { 12 } else { 1 }).map(move |n| (day, n)));
+    let rows: Vec<Row> =
+        rows.enumerate().map(|(id, (day, n))| said(day * 24 * 60 + 14 * 60 + n, id as u32, 0)).collect();
+    let (_, seen) = told(&program, &rows, 12 * 24 * 60);
+    assert_eq!(seen.story("daily")[0], format!("{}m 371102001 raised blue", (10 * 24 + 2) * 60));
+    assert!(seen.changes[0].partial);
 }

@@ -319,6 +319,64 @@ items:
 levels: { blue: 5, yellow: 15, orange: 40, red: 70 }
 on_null: zero",
     ),
+    (
+        "rising",
+        "source: iot
+key: { space: object, state: [sensor_id] }
+kind: trend
+value: \"value\"
+window: { size: 2h, pane: 5m }
+limit: \"limits_hi\"
+points: 3
+r2: 0.3
+levels: { blue: 6h, yellow: 2h, orange: { any: [{ below: 0.5 }, { row: \"value > 55\" }] } }
+clear: { above: \"120%\", evaluations: 2 }
+on_null: skip",
+    ),
+    // Values of each hour, and how far one object's lies from those of the others.
+    (
+        "hourly",
+        "source: iot
+key: { space: object }
+kind: measure
+window: { size: 1h, pane: 1h }
+measures:
+  mean: { avg: \"value\" }
+emit: value
+signal_to: [{ space: trade, key: object_type }]
+levels: { blue: 100 }
+on_null: skip",
+    ),
+    (
+        "apart",
+        "source: value
+key: { space: trade, state: [object_id] }
+incident: [object_id]
+filter: \"indicator = 'hourly'\"
+kind: peer
+value: \"value\"
+group: \"street\"
+peers: 3
+wait: 10m
+levels: { blue: 0.5, yellow: 2 }
+on_null: skip",
+    ),
+    (
+        "weekly",
+        "source: supervision
+key: { space: street }
+filter: \"action = 'complaint'\"
+incident: []
+kind: model
+model: count_surge
+window: 7d
+distinct: \"source_dept\"
+reorder: 2h
+parameters: { warm_up_weeks: 2 }
+levels: { blue: 0.3, yellow: 0.6 }
+clear: { evaluations: 2 }
+on_null: skip",
+    ),
 ];
 
 fn rule((id, body): &(&str, &str)) -> String {

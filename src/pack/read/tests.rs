@@ -280,25 +280,25 @@ fn items_of_a_card_say_what_counts_and_reach_its_levels() {
     assert_eq!(told(CARD), Vec::<String>::new());
     let cases: &[(&str, &str, &[&str])] = &[
         ("points: 30", "points: 0", &["gas_card.yaml:8:24 item"]),
-        ("points: 30", "point: 30", &["gas_card.yaml:8:14 missing-field", "gas_card.yaml:8:16 unknown-field"]),
+        ("points: 30", "point: 30", &["gas_card.yaml:8:3 missing-field", "gas_card.yaml:8:16 unknown-field"]),
         ("for: 60d", "for: 0s", &["gas_card.yaml:8:33 duration"]),
         ("when: \"action = 'complaint'\"", "halves: 5d", &["gas_card.yaml:8:3 item"]),
         ("action = 'complaint'", "acton = 'complaint'", &["gas_card.yaml:8:45 sql-column"]),
-        ("each: true, most: 30", "most: 30", &["gas_card.yaml:9:28 item"]),
-        ("source: inspection, ", "", &["gas_card.yaml:10:38 sql-column"]),
-        ("source: inspection", "source: inspecton", &["gas_card.yaml:10:40 unknown-source"]),
-        ("source: inspection", "level: blue, source: inspection", &["gas_card.yaml:10:39 item"]),
-        ("signal: gas_card__leak", "signal: gas_leak", &["gas_card.yaml:11:61 signal-route"]),
-        ("signal: gas_card__leak", "signal: gas_card_leak", &["gas_card.yaml:11:61 unknown-indicator"]),
-        ("signal: gas_card__leak", "signal: gas_card__leak, when: \"true\"", &["gas_card.yaml:11:61 item"]),
-        ("signal: gas_card__leak", "source: signal, when: \"level_no > 1\"", &["gas_card.yaml:11:75 item"]),
-        ("points: { blue: 10, orange: 25 }", "points: {}", &["gas_card.yaml:11:17 item"]),
+        ("each: true, most: 30", "most: 30", &["gas_card.yaml:9:30 item"]),
+        ("source: inspection, ", "", &["gas_card.yaml:10:42 sql-column"]),
+        ("source: inspection", "source: inspecton", &["gas_card.yaml:10:43 unknown-source"]),
+        ("source: inspection", "level: blue, source: inspection", &["gas_card.yaml:10:42 item"]),
+        ("signal: gas_card__leak", "signal: gas_leak", &["gas_card.yaml:11:63 signal-route"]),
+        ("signal: gas_card__leak", "signal: gas_card_leak", &["gas_card.yaml:11:63 unknown-indicator"]),
+        ("signal: gas_card__leak", "signal: gas_card__leak, when: \"true\"", &["gas_card.yaml:11:63 item"]),
+        ("signal: gas_card__leak", "source: signal, when: \"level_no > 1\"", &["gas_card.yaml:11:77 item"]),
+        ("points: { blue: 10, orange: 25 }", "points: {}", &["gas_card.yaml:11:11 item"]),
         ("  leak:", "  score:", &["gas_card.yaml:11:3 item"]),
-        ("space: entity }", "space: entity, state: [street] }", &["gas_card.yaml:5:30 item"]),
+        ("space: entity }", "space: entity, state: [street] }", &["gas_card.yaml:5:23 item"]),
         (
             "orange: 70 }",
             "orange: 70, red: 120 }",
-            &["gas_card.yaml:1:5 plan-level", "gas_card.yaml:12:49 unreachable"],
+            &["gas_card.yaml:1:5 plan-level", "gas_card.yaml:12:50 unreachable"],
         ),
         ("levels: { blue: 40, yellow: 55, orange: 70 }\n", "", &["gas_card.yaml:1:5 no-levels"]),
         ("blue: 40", "blue: { measure: complant, above: 1 }", &["gas_card.yaml:12:28 unknown-measure"]),
@@ -342,10 +342,115 @@ fn a_fusion_has_a_prior_and_ratios_that_say_something() {
             ("prior: 2", "prior: 0", &["gas_risk.yaml:7:8 item"]),
             ("prior: 2", "prior: 2\nsame_department: 2", &["gas_risk.yaml:8:18 item"]),
             ("ratio: 4", "ratio: 1", &["gas_risk.yaml:9:23 item"]),
-            ("ratio: 4", "ratio: { blue: 4 }", &["gas_risk.yaml:9:23 item"]),
-            ("department: fire_rescue", "department: fire_rescu", &["gas_risk.yaml:10:73 unknown-department"]),
+            ("ratio: 4", "ratio: { blue: 4 }", &["gas_risk.yaml:9:16 item"]),
+            ("department: fire_rescue", "department: fire_rescu", &["gas_risk.yaml:10:71 unknown-department"]),
             ("  fine:", "  prior:", &["gas_risk.yaml:10:3 item"]),
             ("yellow: 30", "yellow: 100", &["gas_risk.yaml:11:29 unreachable"]),
+        ],
+    );
+}
+
+const TREND: &str = "\
+id: gas_trend
+name: \"趋势\"
+status: shadow
+source: iot
+key: { space: object, state: [sensor_id] }
+kind: trend
+value: \"value\"
+window: 24h
+limit: \"limits_hi\"
+levels: { blue: 24h, yellow: 12h }
+on_null: skip
+";
+
+#[test]
+fn a_trend_has_a_limit_and_times_left_that_shrink() {
+    assert_eq!(findings("rules/gas/gas_trend.yaml", TREND), Vec::<String>::new());
+    table(
+        "rules/gas/gas_trend.yaml",
+        TREND,
+        &[
+            ("limit: \"limits_hi\"", "limit: 1.6", &[]),
+            ("limit: \"limits_hi\"", "limit: \"limits_hig\"", &["gas_trend.yaml:9:9 sql-column"]),
+            ("limit: \"limits_hi\"\n", "", &["gas_trend.yaml:1:1 missing-field"]),
+            ("yellow: 12h", "yellow: 36h", &["gas_trend.yaml:10:30 level-order"]),
+            ("yellow: 12h", "yellow: 12", &["gas_trend.yaml:10:30 level-form"]),
+            ("yellow: 12h", "yellow: 0s", &["gas_trend.yaml:10:30 duration"]),
+            ("levels: {", "levels: { direction: outside,", &["gas_trend.yaml:10:22 level-form"]),
+            ("window: 24h", "window: day", &["gas_trend.yaml:8:9 pane"]),
+            ("window: 24h", "window: { size: 24h, pane: 4h }", &["gas_trend.yaml:8:1 pane"]),
+            ("window: 24h", "window: 24h\npoints: 2", &["gas_trend.yaml:9:9 measure"]),
+            ("window: 24h", "window: 24h\nr2: 1", &["gas_trend.yaml:9:5 measure"]),
+            ("on_null", "clear: { below: \"95%\" }\non_null", &["gas_trend.yaml:11:17 clear"]),
+            ("on_null", "clear: { above: \"110%\" }\non_null", &[]),
+            ("yellow: 12h", "yellow: { measure: slop, above: 1 }", &["gas_trend.yaml:10:41 unknown-measure"]),
+        ],
+    );
+}
+
+const PEER: &str = "\
+id: gas_peer
+name: \"偏离同类\"
+status: shadow
+source: value
+key: { space: trade, state: [entity_id] }
+filter: \"indicator = 'gas_count'\"
+kind: peer
+value: \"value\"
+group: \"region\"
+levels: { blue: 3.5, yellow: 5 }
+on_null: skip
+";
+
+#[test]
+fn peers_are_values_of_one_indicator_routed_to_their_trade() {
+    let sender = COUNT.replace("on_null", "emit: value\nsignal_to: [{ space: trade, key: object_type }]\non_null");
+    let told = |text: &str| {
+        let mut body = pack();
+        body.files.insert("rules/gas/gas_count.yaml".into(), sender.clone());
+        body.files.insert("rules/gas/gas_peer.yaml".into(), text.to_owned());
+        told(&body)
+    };
+    assert_eq!(told(PEER), Vec::<String>::new());
+    let cases: &[(&str, &str, &[&str])] = &[
+        (
+            "source: value",
+            "source: supervision",
+            &[
+                "gas_peer.yaml:4:9 peer",
+                "gas_peer.yaml:5:15 route",
+                "gas_peer.yaml:6:10 sql-column",
+                "gas_peer.yaml:8:9 sql-column",
+            ],
+        ),
+        ("space: trade", "space: entity", &["gas_peer.yaml:5:15 route"]),
+        (", state: [entity_id]", "", &["gas_peer.yaml:5:1 peer"]),
+        ("filter: \"indicator = 'gas_count'\"\n", "", &["gas_peer.yaml:4:9 peer"]),
+        ("group: \"region\"", "group: \"regio\"", &["gas_peer.yaml:9:9 sql-column"]),
+        ("on_null", "peers: 2\non_null", &["gas_peer.yaml:11:8 peer"]),
+        ("yellow: 5", "yellow: 3", &["gas_peer.yaml:10:30 level-order"]),
+    ];
+    for (line, now, expected) in cases {
+        assert!(PEER.contains(line), "the good file has no line {line}");
+        assert_eq!(told(&PEER.replacen(line, now, 1)), *expected, "{now}");
+    }
+}
+
+#[test]
+fn a_count_surge_counts_weeks_or_days() {
+    let good = COUNT.replace(
+        "kind: measure\nwindow: 7d\nmeasures:\n  n: { count: true }",
+        "kind: model\nmodel: count_surge\nwindow: 7d",
+    );
+    table(
+        "rules/gas/gas_count.yaml",
+        &good,
+        &[
+            ("window: 7d", "window: 1d", &[]),
+            ("window: 7d", "window: 2d", &["gas_count.yaml:8:9 window"]),
+            ("window: 7d\n", "", &["gas_count.yaml:7:8 no-window"]),
+            ("window: 7d", "window: 7d\nparameters: { warm_up_week: 4 }", &["gas_count.yaml:9:29 unknown-parameter"]),
         ],
     );
 }
