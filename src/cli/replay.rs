@@ -144,7 +144,7 @@ fn inputs(pack: &Pack, records: &[String], options: &Options) -> Result<(Inputs,
 }
 
 /// A file, or the files of a folder in the order of their names.
-fn files_of(path: &Path) -> Result<Vec<PathBuf>, CliError> {
+pub(crate) fn files_of(path: &Path) -> Result<Vec<PathBuf>, CliError> {
     let failed = |source| CliError::File { action: "read", path: path.to_owned(), source };
     if !path.is_dir() {
         std::fs::metadata(path).map_err(failed)?;

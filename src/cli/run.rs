@@ -65,9 +65,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, CliError> {
     tracing::info!(slot = settings.slot, version = env!("CARGO_PKG_VERSION"), "starts");
     let packs = read_packs(&client).map_err(CliError::stage)?;
     if packs.log != Some(form) {
+        let said = |f: LogForm| format!("{} partitions and clock {:?}", f.partitions, f.clock).to_lowercase();
+        let made = packs.log.map_or("not at all; run `forewarn topics create`".to_owned(), said);
         return Err(CliError::Usage(format!(
-            "the log was made as {:?}, the settings say {form:?}; `forewarn topics check` shows more",
-            packs.log
+            "the log was made with {made}, the settings say {}; `forewarn topics check` shows more",
+            said(form)
         )));
     }
     let metrics = Arc::new(Metrics::new());

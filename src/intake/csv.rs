@@ -100,9 +100,36 @@ pub(super) fn fields(row: &str, delimiter: char) -> Result<Vec<Cow<'_, str>>, Fa
     }
 }
 
+/// A whole table in memory: its rows, the header first; empty lines are none.
+///
+/// # Errors
+/// The number of the first line of a row that is no CSV.
+pub(crate) fn table(text: &str) -> Result<Vec<Vec<String>>, usize> {
+    let (mut rows, mut from, mut line) = (Vec::new(), 0, 1);
+    while let Some(rest) = text.get(from..).filter(|r| !r.is_empty()) {
+        let Found::Row(end) = row_end(text.as_bytes(), from, b',', false, text.len(), true) else { return Err(line) };
+        let row = text.get(from..end).unwrap_or(rest);
+        let trimmed = row.trim_end_matches(['\r', '\n']);
+        if !trimmed.is_empty() {
+            let fields = fields(trimmed, ',').map_err(|_| line)?;
+            rows.push(fields.into_iter().map(Cow::into_owned).collect());
+        }
+        line += row.matches('\n').count();
+        from = end;
+    }
+    Ok(rows)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_has_rows_or_the_line_of_its_fault() {
+        let rows = table("a,b\r\n1,\"x\ny\"\n\n2,z").unwrap();
+        assert_eq!(rows, [["a", "b"], ["1", "x\ny"], ["2", "z"]]);
+        assert_eq!(table("a,b\n1,\"x\n2,z\n"), Err(2));
+    }
 
     #[test]
     fn rows_split_as_rfc_4180_says() {

@@ -21,6 +21,7 @@ mod validate;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use csv::table;
 pub use mapper::{MapError, Mapped, Mapper, Message, Options, kind_of, row_schema};
 pub use registry::Registry;
 pub use route::{Routed, Router, block_schema};

@@ -20,6 +20,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("models/ewma.yaml", include_str!("../../models/ewma.yaml")),
     ("models/farrington.yaml", include_str!("../../models/farrington.yaml")),
     ("models/holt_winters.yaml", include_str!("../../models/holt_winters.yaml")),
+    ("models/inspection_risk.yaml", include_str!("../../models/inspection_risk.yaml")),
     ("models/page_hinkley.yaml", include_str!("../../models/page_hinkley.yaml")),
     ("models/sensor_group.yaml", include_str!("../../models/sensor_group.yaml")),
     ("models/sensor_novelty.yaml", include_str!("../../models/sensor_novelty.yaml")),

@@ -1,5 +1,6 @@
 //! A model's head file, `models/<name>.yaml`.
 
+use super::Scorecard;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ pub struct ModelFile {
     /// 名称
     pub name: String,
     /// 方法: surge, count_surge, ewma, cusum, shewhart, page_hinkley, holt_winters,
-    /// sensor_novelty; sensor_group, farrington and ears in `model score` only
+    /// sensor_novelty; sensor_group, farrington, ears and scorecard in `model score` only
     pub method: String,
     /// 版本
     pub version: u32,
@@ -31,4 +32,7 @@ pub struct ModelFile {
     pub fitted_on: String,
     /// 出处: paper or standard
     pub source: String,
+    /// 评分卡 of method scorecard
+    #[serde(default)]
+    pub scorecard: Option<Scorecard>,
 }

@@ -77,3 +77,41 @@ fn nab_warns_inside_the_labelled_windows() {
     }
     insta::assert_snapshot!("nab", text);
 }
+
+/// Scores the slice's inspections from its records; the records may be given in any order.
+fn risk_scores(sources: &[&str], more: &[&str]) -> BTreeMap<String, f64> {
+    let out = tempfile::tempdir().unwrap();
+    let scores = out.path().join("scores.csv");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_forewarn"));
+    command.args(["model", "score", "inspection_risk", "--rules", "rules/examples/chicago-food"]);
+    for source in sources {
+        command.args(["--records", &format!("{source}=tests/data/chicago/{source}.csv.gz")]);
+    }
+    command.args(["--targets", "tests/data/chicago/inspections.csv.gz", "--key", "License"]);
+    command.args(["--id", "Inspection_ID", "--date", "Inspection_Date"]).args(more).arg("--out").arg(&scores);
+    assert!(command.status().unwrap().success());
+    let text = std::fs::read_to_string(scores).unwrap();
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("Inspection_ID,score"));
+    let score = |line: &str| line.split_once(',').map(|(id, s)| (id.to_owned(), s.parse().unwrap())).unwrap();
+    lines.map(score).collect()
+}
+
+#[test]
+fn chicago_food_inspections_are_scored_as_they_were() {
+    let scores = risk_scores(&["inspections", "visits", "licences", "complaints"], &[]);
+    assert_eq!(scores, risk_scores(&["complaints", "licences", "visits", "inspections"], &[]));
+    let frozen = risk_scores(&["inspections", "visits", "licences", "complaints"], &["--frozen", "2014-03-01"]);
+    let mut text = String::new();
+    for (name, scores) in [("daily", &scores), ("frozen 2014-03-01", &frozen)] {
+        let mut sorted: Vec<f64> = scores.values().copied().collect();
+        sorted.sort_by(f64::total_cmp);
+        let tenths: Vec<String> = (1..10).map(|t| format!("{:.4}", sorted[sorted.len() * t / 10])).collect();
+        let mean = sorted.iter().sum::<f64>() / sorted.len() as f64;
+        writeln!(text, "{name}: {} scores, mean {mean:.4}, tenths {}", sorted.len(), tenths.join(" ")).unwrap();
+        for (id, score) in scores.iter().step_by(scores.len() / 5) {
+            writeln!(text, "  {id} {score:.6}").unwrap();
+        }
+    }
+    insta::assert_snapshot!("chicago-food-risk", text);
+}

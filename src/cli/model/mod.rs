@@ -5,6 +5,7 @@
 
 mod counts;
 mod evaluate;
+mod risk;
 mod series;
 
 use super::CliError;
@@ -26,12 +27,18 @@ pub(crate) enum ModelCommand {
     /// number scores 0. Columns named anomaly, changepoint, label or is_anomaly are labels and are not read.
     ///
     /// Example: forewarn model score ewma --series data/realKnownCause --out scores
-    Score(Score),
+    Score(Box<Score>),
+    /// 拟合 Fits a scorecard to records before a day and writes its model file
+    ///
+    /// Example: forewarn model fit inspection_risk --rules rules/examples/chicago-food \
+    ///   --records inspections=inspections.csv.gz visits=visits.csv.gz --until 2014-09-01 --out inspection_risk.yaml
+    Fit(Fit),
     /// 评测 The model's benchmark beside what others published on the same data
     ///
-    /// Reads <DIR>/nab (sensor_novelty), <DIR>/skab (sensor_group) or <DIR>/counts (count_surge, farrington, ears_c1, ears_c2,
-    /// ears_c3): series with labels, as the benchmarks publish them, `.gz` or not. Scores are those of `model score`, at the model's
-    /// own threshold.
+    /// Reads <DIR>/nab (sensor_novelty), <DIR>/skab (sensor_group), <DIR>/chicago (inspection_risk) or <DIR>/counts
+    /// (count_surge, farrington, ears_c1, ears_c2, ears_c3): data with labels, as the benchmarks publish them, `.gz` or
+    /// not. Scores are those of `model score`, at the model's own threshold; a scorecard is fitted anew for each window on
+    /// what was known before it.
     ///
     /// Example: forewarn model evaluate sensor_novelty --data data
     Evaluate(Evaluate),
@@ -59,20 +66,67 @@ pub(crate) struct Models {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Fit {
+    /// The model's id
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// Files or folders of records, `.gz` accepted; SOURCE is a name of rules/sources
+    #[arg(long, value_name = "SOURCE=PATH", num_args = 1.., required = true)]
+    pub(crate) records: Vec<String>,
+    /// Folder of the pack
+    #[arg(long, value_name = "DIR", default_value = "rules")]
+    pub(crate) rules: PathBuf,
+    /// Records of this day and later are not used
+    #[arg(long, value_name = "DATE")]
+    pub(crate) until: String,
+    /// Where the model file goes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Where model files are
+    #[command(flatten)]
+    pub(crate) models: Models,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Score {
     /// The model's id
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
     /// CSV files, or folders of them: time column first, then one or more value columns; `,` or `;` between them
-    #[arg(long, value_name = "PATH", num_args = 1.., required_unless_present = "counts")]
+    #[arg(long, value_name = "PATH", num_args = 1.., required_unless_present_any = ["counts", "records"])]
     pub(crate) series: Vec<PathBuf>,
     /// Series of counts instead: NDJSON {series, counts[]} or CSV series,t,count
     #[arg(long, value_name = "FILE", conflicts_with_all = ["series", "calibrate"])]
     pub(crate) counts: Option<PathBuf>,
+    /// Records instead, for a scorecard: files or folders, `.gz` accepted; SOURCE is a name of rules/sources
+    #[arg(long, value_name = "SOURCE=PATH", num_args = 1.., conflicts_with_all = ["series", "counts", "calibrate"],
+        requires_all = ["targets", "key", "id", "date"])]
+    pub(crate) records: Vec<String>,
+    /// With --records: folder of the pack
+    #[arg(long, value_name = "DIR", default_value = "rules")]
+    pub(crate) rules: PathBuf,
+    /// With --records: CSV of what is to be scored, from records dated strictly before each row's day
+    #[arg(long, value_name = "CSV", requires = "records")]
+    pub(crate) targets: Option<PathBuf>,
+    /// Column of --targets that names the object
+    #[arg(long, value_name = "COL", requires = "records")]
+    pub(crate) key: Option<String>,
+    /// Column of --targets that identifies the row; also the name of the first column of the output
+    #[arg(long, value_name = "COL", requires = "records")]
+    pub(crate) id: Option<String>,
+    /// Column of --targets with the day
+    #[arg(long, value_name = "COL", requires = "records")]
+    pub(crate) date: Option<String>,
+    /// Score every row as of this day instead
+    #[arg(long, value_name = "DATE", requires = "records")]
+    pub(crate) frozen: Option<String>,
+    /// Print the points behind the score of the row with this id
+    #[arg(long, value_name = "ID", requires = "records")]
+    pub(crate) explain: Option<String>,
     /// With --counts: one count a day; without it one a week
     #[arg(long, requires = "counts")]
     pub(crate) daily: bool,
-    /// Folder for the scores; with --counts a file
+    /// Folder for the scores; with --counts or --records a file
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// The first N rows of each series may be used to calibrate; they score 0
@@ -89,6 +143,12 @@ pub(crate) fn run(command: &ModelCommand) -> Result<u8, CliError> {
             list(&read(&models.models)?);
             Ok(0)
         }
+        ModelCommand::Fit(fit) => risk::fit(fit),
+        ModelCommand::Evaluate(evaluate) if evaluate.name == "inspection_risk" => {
+            let own = evaluate.data.join("chicago");
+            risk::evaluate(if own.is_dir() { &own } else { &evaluate.data })
+        }
+        ModelCommand::Score(score) if !score.records.is_empty() => risk::score(score),
         ModelCommand::Score(score) => {
             let model = one(&score.models, &score.name)?;
             match &score.counts {

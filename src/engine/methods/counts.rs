@@ -119,7 +119,7 @@ impl Engine {
             };
             let r = states[k].get_or_insert_default().update(setting, step, count as f64);
             let seen = f64::from(r.seen);
-            scores[k] = [r.score, r.count, r.expected, r.level, r.season, r.weekday, r.common, r.tail(), seen];
+            scores[k] = [r.score, r.count, r.expected, r.level, r.season, r.weekday, r.common, r.tail, seen];
             let terms = self.counts_now(node, k);
             let Some((quantities, seen)) = terms else { continue };
             let timer = Some(format!("due model {close}"));
