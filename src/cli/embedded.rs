@@ -240,6 +240,7 @@ struct State {
     begun: AtomicBool,
     log_time: AtomicI64,
     blind: Mutex<Vec<String>>,
+    unread: Mutex<Vec<String>>,
 }
 
 impl State {
@@ -251,7 +252,8 @@ impl State {
         if !self.begun.load(Ordering::Relaxed) {
             reasons.push("the log is being taken up".to_owned());
         } else if clock == Clock::Wall && log_time == 0 {
-            reasons.push("log time has not begun: an input is not read to its end yet".to_owned());
+            let unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner).join(", ");
+            reasons.push(format!("log time has not begun: not read to the end yet: {unread}"));
         } else if clock == Clock::Wall && now_ms() - log_time > BEHIND {
             reasons.push(format!("log time is {} s behind", (now_ms() - log_time) / 1_000));
         }
@@ -291,6 +293,10 @@ impl Watch for Page {
         if let Some(bar) = &self.bar {
             bar.inc(record.seen.values().sum());
         }
+    }
+
+    fn unread(&mut self, sources: Vec<String>) {
+        *self.state.unread.lock().unwrap_or_else(PoisonError::into_inner) = sources;
     }
 
     fn standing(&mut self, run: &Embedded, summary: &Summary) {

@@ -7,8 +7,8 @@ use crate::config::Settings;
 use crate::console::{Console, Limits, Readiness, Ready, Standing, start};
 use crate::intake;
 use crate::log::kafka::{
-    EngineOptions, Engines, IntakeOptions, Mapping, OpenWarnings, RaiseAtEnd, follow_warnings, read_packs, run_engine,
-    run_intake, told,
+    EngineOptions, Engines, IntakeOptions, LogForm, Mapping, OpenWarnings, RaiseAtEnd, follow_warnings, read_packs,
+    run_engine, run_intake, told,
 };
 use crate::log::{Clock, LogError};
 use crate::metrics::Metrics;

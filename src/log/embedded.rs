@@ -42,6 +42,8 @@ pub struct Step {
     pub signals: Vec<Signal>,
     /// Indicator values.
     pub values: Vec<Value>,
+    /// Log time behind the step's first entries.
+    pub log_time: Option<Millis>,
 }
 
 impl Step {
@@ -50,6 +52,7 @@ impl Step {
         self.warnings.extend(later.warnings);
         self.signals.extend(later.signals);
         self.values.extend(later.values);
+        self.log_time = self.log_time.or(later.log_time);
     }
 }
 
@@ -264,7 +267,7 @@ impl Embedded {
 
     pub(super) fn step(&mut self, outcomes: Vec<Outcomes>) -> Step {
         let mut changes: Vec<Change> = Vec::new();
-        let mut step = Step::default();
+        let mut step = Step { log_time: self.log_time(), ..Step::default() };
         for mut o in outcomes {
             changes.append(&mut o.changes);
             step.signals.append(&mut o.signals);

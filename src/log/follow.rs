@@ -195,6 +195,11 @@ impl Growing {
             return self.seen_off(file, moved && length == 0, before, look);
         }
         let want = (length - self.place.at.min(length)).min(self.piece);
+        if want == 0 && !moved && !self.path.exists() {
+            // Read to its end and gone: a rotation puts a new one here at once, else nobody writes any more.
+            self.file = Some(file);
+            return Err(failed(io::ErrorKind::NotFound.into()));
+        }
         let bytes = read_at(&file, self.place.at, want).map_err(failed)?;
         let all = self.place.at + want == length;
         let offset = i64::try_from(self.place.at).unwrap_or(i64::MAX);

@@ -58,6 +58,9 @@ pub trait Watch {
     /// A few times a second.
     fn standing(&mut self, run: &Embedded, summary: &Summary);
 
+    /// Sources that have not been read to their end yet, so that log time cannot begin.
+    fn unread(&mut self, sources: Vec<String>);
+
     /// An input cannot be read for so long that log time goes on without it, or can be read again.
     fn blind(&mut self, source: &str, blind: bool);
 
@@ -225,6 +228,8 @@ pub fn run_wall(
         }
         if refreshed.elapsed() >= REFRESH {
             refreshed.lap();
+            let unread = inputs.iter().filter(|i| i.mark.is_none() && !i.blind);
+            watch.unread(unread.map(|i| i.follow.source.clone()).collect());
             watch.standing(run, &files.summary);
         }
         if saved.elapsed() >= every && run.store().end().0 > commits {

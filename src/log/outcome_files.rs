@@ -64,6 +64,9 @@ impl OutcomeFiles {
         }
         self.summary.signals += step.signals.len() as u64;
         self.summary.values += step.values.len() as u64;
+        if let Some(at) = step.log_time {
+            self.summary.log_time(at);
+        }
         Ok(())
     }
 

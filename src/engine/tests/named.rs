@@ -824,7 +824,7 @@ on_null: skip",
         feed(&mut engine, Step::Row(Row { kind: Kind::Supervision, ..Row::reading(close - 1, id, 0, 1.0) }));
         let r = alone.update(&CountSetting::WEEKLY, monday + week as i64, count as f64);
         let expected =
-            [r.score, r.count, r.expected, r.level, r.season, r.weekday, r.common, r.tail(), f64::from(r.seen)];
+            [r.score, r.count, r.expected, r.level, r.season, r.weekday, r.common, r.tail, f64::from(r.seen)];
         let MethodState::Counts { scores, .. } = &engine.state.nodes[0].method else { panic!("no counts") };
         assert_eq!(scores[0].map(f64::to_bits), expected.map(f64::to_bits), "week {week}");
         let saved = engine.save();

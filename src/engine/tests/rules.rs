@@ -333,13 +333,13 @@ levels: { blue: 6h, yellow: 2h, orange: { any: [{ below: 0.5 }, { row: \"value >
 clear: { above: \"120%\", evaluations: 2 }
 on_null: skip",
     ),
-    // Values of each hour, and how far one object's lies from those of the others.
+    // Values of each day, and how far one object's lies from those of the others.
     (
-        "hourly",
+        "daily",
         "source: iot
 key: { space: object }
 kind: measure
-window: { size: 1h, pane: 1h }
+window: { size: 1d, pane: 1d }
 measures:
   mean: { avg: \"value\" }
 emit: value
@@ -352,7 +352,7 @@ on_null: skip",
         "source: value
 key: { space: trade, state: [object_id] }
 incident: [object_id]
-filter: \"indicator = 'hourly'\"
+filter: \"indicator = 'daily'\"
 kind: peer
 value: \"value\"
 group: \"street\"
