@@ -397,7 +397,7 @@ impl<'a> Run<'a> {
         if self.arriving.is_empty() {
             return Ok(());
         }
-        self.bury()?;
+        self.bury();
         // The last owner's open transaction decides about its offsets first: asked again until it has.
         let committed = match self.member.committed(&self.arriving, Duration::from_secs(1)) {
             Ok(committed) => committed,
@@ -435,19 +435,30 @@ impl<'a> Run<'a> {
 
     /// Ends the open transaction of the slot that had the new partitions before and is gone. Nobody can read past it in
     /// any log partition until it ends; by itself it would after 10 to 20 s.
-    fn bury(&mut self) -> Result<(), LogError> {
+    fn bury(&mut self) {
         let mut last: BTreeSet<&String> = BTreeSet::new();
         for (topic, partition) in &self.arriving {
             let raw = self.sources.get(topic).map(|source| format!("{source}/{partition}"));
             last.extend(raw.and_then(|raw| self.packs.owners.get(&raw)));
         }
         for slot in last.into_iter().filter(|slot| *slot != self.client.slot()) {
-            if !self.member.has(slot)? {
-                Transactional::new(self.client, intake_id(slot)).fence()?;
-                tracing::info!(slot, "took over from an instance that is gone");
+            // It only saves time: a group that does not answer must not make this instance leave and join again, for then
+            // the others see it as gone, and nobody ever reads.
+            match self.member.has(slot) {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(slot, %error, "whether an instance is gone is not known; its transaction ends by itself");
+                    continue;
+                }
+            }
+            match Transactional::new(self.client, intake_id(slot)).fence() {
+                Ok(()) => tracing::info!(slot, "took over from an instance that is gone"),
+                Err(error) => {
+                    tracing::warn!(slot, %error, "the transaction of an instance that is gone ends by itself")
+                }
             }
         }
-        Ok(())
     }
 
     /// The name of a topic without the prefix.

@@ -120,7 +120,7 @@ impl Member {
     pub(super) fn has(&self, slot: &str) -> Result<bool, LogError> {
         let groups = self
             .consumer
-            .fetch_group_list(Some(&self.group), Duration::from_secs(5))
+            .fetch_group_list(Some(&self.group), Duration::from_secs(1))
             .map_err(|e| retriable(&self.group, e))?;
         let theirs = identity(slot);
         Ok(groups.groups().iter().flat_map(|g| g.members()).any(|m| m.client_id().starts_with(&theirs)))
