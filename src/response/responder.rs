@@ -93,8 +93,10 @@ impl Responder {
     #[must_use]
     pub fn respond(&self, change: &Change) -> Warning {
         // Of a street or a firm's lifts the row that raised the warning is one of many: its object is not what the
-        // warning is about, and its labels call nobody.
-        let shared = (!matches!(&*change.space, "object" | "entity" | "record")).then(|| {
+        // warning is about, and its labels call nobody; unless the rule's own key names the object, as among peers.
+        let own = matches!(&*change.space, "object" | "entity" | "record")
+            || change.state.iter().any(|(column, _)| matches!(column.as_str(), "object_id" | "entity_id"));
+        let shared = (!own).then(|| {
             let Subject { region, street, .. } = change.subject.clone();
             let street = street.filter(|_| &*change.space == "street");
             Change { subject: Subject { region, street, ..Subject::default() }, ..change.clone() }

@@ -78,6 +78,19 @@ fn a_street_is_told_by_its_name_and_an_unlisted_one_by_region_and_code() {
 }
 
 #[test]
+fn a_warning_about_one_object_among_its_trade_names_the_object() {
+    let among = |state: &[(&str, &str)]| {
+        let w = with(|c| {
+            c.space = "trade".into();
+            c.state = state.iter().map(|(column, value)| ((*column).to_owned(), (*value).to_owned())).collect();
+        });
+        w.subject.object_id
+    };
+    assert!(among(&[("object_id", "equip:371102-0007")]).is_some());
+    assert_eq!(among(&[]), None);
+}
+
+#[test]
 fn a_tag_of_the_object_adds_its_department_at_every_level() {
     for level in Level::ALL {
         let mut c = change(level);
