@@ -85,11 +85,7 @@ fn looks_like_person_id(id: &[char]) -> Option<bool> {
 
 /// An identity number in free text, whatever its check character; a code of an enterprise is none.
 fn is_person_id_in_text(id: &[char]) -> bool {
-    match looks_like_person_id(id) {
-        Some(true) => true,
-        Some(false) => id.iter().collect::<String>().parse::<Uscc>().is_err(),
-        None => false,
-    }
+    looks_like_person_id(id).is_some_and(|right| right || id.iter().collect::<String>().parse::<Uscc>().is_err())
 }
 
 /// The 15 digits of identity numbers before 1999: area, day of birth with two digits of the year, serial.
@@ -253,18 +249,16 @@ fn person_form(id: &[char]) -> String {
     format!("{head}***********{tail}")
 }
 
-/// A right identity number begins at `i`.
-fn is_id_at(chars: &[char], i: usize) -> bool {
-    chars.len() - i >= 18 && is_person_id(&chars[i..i + 18])
-}
-
 /// The display form of a digit run that begins at `i`, and how many characters it stands for.
 fn mask_run(chars: &[char], i: usize) -> Option<(String, usize)> {
     let solid = chars[i..].iter().take_while(|c| c.is_ascii_digit()).count();
     let plain = &chars[i..i + solid];
+    // With more digits behind it only a right check character tells it from a long number.
     let after = chars.get(i + 18).is_some_and(char::is_ascii_digit);
-    if chars.len() - i >= 18 && !after && is_person_id_in_text(&chars[i..i + 18]) || is_id_at(chars, i) {
-        return Some((person_form(&chars[i..i + 18]), 18));
+    if let Some(id) = chars.get(i..i + 18)
+        && (if after { is_person_id(id) } else { is_person_id_in_text(id) })
+    {
+        return Some((person_form(id), 18));
     }
     if is_old_person_id(plain) {
         let (head, tail): (String, String) = (plain[..3].iter().collect(), plain[13..].iter().collect());

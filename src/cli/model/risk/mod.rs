@@ -10,14 +10,12 @@ mod facts;
 pub(super) use benchmark::evaluate;
 
 use super::super::{CliError, replay};
-use super::{Fit, Score};
+use super::{Fit, Score, text, write};
 use crate::model::{Risk, RiskFact, RiskFeatures, RiskState};
 use crate::pack::Pack;
 use crate::record::time::{date, parse_date};
-use flate2::read::MultiGzDecoder;
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::io::Read;
 use std::path::Path;
 
 /// The scorecard of a model, made ready.
@@ -37,19 +35,6 @@ fn day(text: &str) -> Result<i32, CliError> {
     i32::try_from(parse_date(text).map_err(|_| wrong())?).map_err(|_| wrong())
 }
 
-/// A text file, unpacked when its name ends in `.gz`.
-fn text(path: &Path) -> Result<String, CliError> {
-    let failed = |source| CliError::File { action: "read", path: path.to_owned(), source };
-    let file = std::fs::File::open(path).map_err(failed)?;
-    let mut text = String::new();
-    if path.extension().is_some_and(|e| e == "gz") {
-        MultiGzDecoder::new(file).read_to_string(&mut text).map_err(failed)?;
-    } else {
-        std::io::BufReader::new(file).read_to_string(&mut text).map_err(failed)?;
-    }
-    Ok(text)
-}
-
 /// Some columns of a CSV file with a header, in the order asked for.
 fn columns<const N: usize>(path: &Path, names: [&str; N]) -> Result<Vec<[String; N]>, CliError> {
     let text = text(path)?;
@@ -67,17 +52,6 @@ fn columns<const N: usize>(path: &Path, names: [&str; N]) -> Result<Vec<[String;
     Ok(rows
         .map(|mut row| places.map(|p| row.get_mut(p).map(std::mem::take).unwrap_or_default().trim().to_owned()))
         .collect())
-}
-
-fn write(path: &Path, text: &str) -> Result<(), CliError> {
-    if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).map_err(|source| CliError::File {
-            action: "create",
-            path: folder.to_owned(),
-            source,
-        })?;
-    }
-    std::fs::write(path, text).map_err(|source| CliError::File { action: "write", path: path.to_owned(), source })
 }
 
 /// What is asked about one object.
