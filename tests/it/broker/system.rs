@@ -44,6 +44,20 @@ pub(super) struct System {
     pub(super) dir: tempfile::TempDir,
 }
 
+/// What the instances said, when a test fails: the folder goes with the test.
+impl Drop for System {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        for slot in ["a", "b"] {
+            let said = fs::read_to_string(self.dir.path().join(format!("{slot}.log"))).unwrap_or_default();
+            println!("instance {slot} said:");
+            said.lines().for_each(|line| println!("  {line}"));
+        }
+    }
+}
+
 impl System {
     /// Writes settings and pack and creates the topics.
     pub(super) fn new(broker: &Broker, name: &str) -> System {
