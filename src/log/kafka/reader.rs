@@ -58,6 +58,15 @@ impl Reader {
         Ok(Reader { consumer, at: BTreeMap::new(), names: BTreeMap::new() })
     }
 
+    /// For hundreds of partitions: the broker looks at all of them for every answer, and with an answer for each message it
+    /// does little else. So it gathers for a while.
+    pub(super) fn of_many(client: &Client) -> Result<Reader, LogError> {
+        let mut config = client.reader("read_committed");
+        config.set("fetch.min.bytes", "65536").set("fetch.wait.max.ms", "25");
+        let consumer = config.create_with_context(Quiet).map_err(|e| retriable("reader", e))?;
+        Ok(Reader { consumer, at: BTreeMap::new(), names: BTreeMap::new() })
+    }
+
     /// Reads exactly these partitions from these offsets on.
     pub(super) fn assign(&mut self, places: BTreeMap<Place, i64>) -> Result<(), LogError> {
         let list = offsets(&places)?;
