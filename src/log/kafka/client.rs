@@ -8,6 +8,7 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::util::get_rdkafka_version;
 use std::collections::BTreeMap;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// How to reach the cluster, and under which names.
 #[derive(Clone)]
@@ -163,7 +164,12 @@ pub(super) fn said(error: &KafkaError, reason: &str) {
     }
 }
 
-/// The host, as far as a process can tell.
+/// Where process ids mean this process: host, boot and process namespace. The name of the host alone is not enough: in
+/// containers of one name every program is process 1, and each would take the other for itself.
 pub(super) fn machine() -> String {
-    std::fs::read_to_string("/etc/hostname").map_or_else(|_| "-".to_owned(), |name| name.trim().to_owned())
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    let here = format!("{}{}", read("/proc/sys/kernel/random/boot_id"), namespace.display());
+    let name = read("/etc/hostname");
+    format!("{}-{:08x}", name.trim(), xxh3_64(here.as_bytes()) >> 32)
 }

@@ -89,7 +89,8 @@ impl Member {
     }
 
     /// A slot in use is refused. A member of this machine whose process is gone is a crash before this start: its slot
-    /// is free at once. Whether one on another machine lives shows only after the session timeout.
+    /// is free at once. Whether one on another machine, or in another container, lives shows only after the session
+    /// timeout.
     fn refuse_second(&self, client: &Client) -> Result<(), LogError> {
         let (mine, here) = (client.identity(), machine());
         let watch = Stopwatch::start();

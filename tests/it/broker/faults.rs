@@ -2,14 +2,14 @@
 
 use super::proxy::{END_TXN, Fault};
 use super::shared;
-use super::system::{Feed, System, Watcher};
+use super::system::{Feed, Instance, System, Watcher};
 use forewarn::log::kafka::{CommitRecord, EngineOptions, LOG, Step, run_engine};
 use forewarn::log::{EngineCommit, LogError};
 use forewarn::metrics::Metrics;
 use rdkafka::producer::{BaseRecord, Producer};
 use std::sync::atomic::AtomicBool;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[test]
 fn a_commit_whose_answer_is_lost_is_resolved_by_the_commit_record() {
@@ -100,4 +100,20 @@ fn an_instance_that_cannot_go_on_ends_with_an_error() {
         error.contains("our own bug") && error.contains("no such row") && error.contains("forewarn.log/"),
         "{error}"
     );
+}
+
+#[test]
+fn of_two_instances_that_start_under_one_slot_at_once_exactly_one_goes_on() {
+    let system = System::new(shared(), "twins");
+    let mut twins = [system.start("a"), system.start("a")];
+    let begun = Instant::now();
+    while twins.iter_mut().all(Instance::alive) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "both go on:\n{}", twins[0].said());
+        sleep(Duration::from_millis(100));
+    }
+    assert!(twins[0].said().contains("slot a is in use"), "{}", twins[0].said());
+    // Longer than a session: whoever is left has both groups for good.
+    sleep(Duration::from_secs(8));
+    assert_eq!(twins.iter_mut().filter_map(|twin| twin.alive().then_some(())).count(), 1, "{}", twins[0].said());
+    system.publish(1);
 }

@@ -140,11 +140,13 @@ log.cleaner.dedupe.buffer.size=16777216
             ClientConfig::new().set("bootstrap.servers", self.bootstrap()).create().expect("a client");
         let begun = Instant::now();
         while asker.fetch_metadata(None, Duration::from_secs(1)).is_err() {
-            let log = self.dir.path().join("broker.log");
+            let said = |log: &str| fs::read_to_string(self.dir.path().join(log)).unwrap_or_default();
+            let ended = self.child.as_mut().and_then(|child| child.try_wait().expect("a process of ours"));
             assert!(
-                begun.elapsed() < Duration::from_secs(120),
-                "the broker does not answer; its log:\n{}",
-                fs::read_to_string(log).unwrap_or_default()
+                begun.elapsed() < Duration::from_secs(120) && ended.is_none(),
+                "the broker does not answer (the script ended: {ended:?}); its logs:\n{}{}",
+                said("format.log"),
+                said("broker.log")
             );
         }
         println!("broker on port {} answers after {:.1} s", self.port, begun.elapsed().as_secs_f64());

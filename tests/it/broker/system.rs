@@ -300,6 +300,10 @@ impl Instance {
         }
     }
 
+    pub(super) fn alive(&mut self) -> bool {
+        self.child.try_wait().expect("a process of ours").is_none()
+    }
+
     pub(super) fn assert_alive(&mut self) {
         let ended = self.child.try_wait().expect("a process of ours");
         assert!(ended.is_none(), "it ended by itself, {ended:?}:\n{}", self.said());
