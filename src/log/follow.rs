@@ -41,6 +41,8 @@ pub(super) struct Look {
     pub(super) bytes: u64,
     /// Everything that was there when the look began is read, this look's rows included.
     pub(super) at_end: bool,
+    /// Files of a folder are there that somebody may still be writing; `at_end` does not count them.
+    pub(super) settling: bool,
 }
 
 impl Look {
@@ -458,6 +460,7 @@ impl Folder {
             };
             self.looked.insert(name.clone(), (length, modified, since));
             let whole = modified <= wall - SETTLED || since <= wall - SETTLED;
+            look.settling |= !whole;
             if whole && next.is_none() {
                 next = Some((name, length, modified));
             }
@@ -612,8 +615,10 @@ mod tests {
         let mut follow = place.follow("in");
         let now = crate::clock::now_ms();
         // Too fresh: somebody may still be writing.
-        assert!(follow.look(now).unwrap().rows.is_empty());
+        let fresh = follow.look(now).unwrap();
+        assert!(fresh.rows.is_empty() && fresh.settling);
         assert_eq!(place.values(&mut follow, now + SETTLED), (vec![2.0, 3.0, 1.0], 0), "by name, the last line too");
+        assert!(!follow.look(now + 2 * SETTLED).unwrap().settling);
         let mut follow = place.follow("in");
         assert_eq!(place.values(&mut follow, now + 2 * SETTLED), (vec![], 0));
         place.append("in/a.csv", "\n2014-04-01 00:03:00,4.0\n");

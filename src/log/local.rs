@@ -169,7 +169,7 @@ pub fn run_wall(
         let since = Stopwatch::start();
         let wall = now_ms();
         let mut look = Look::default();
-        let mut ends: Vec<usize> = Vec::new();
+        let mut ends: Vec<(usize, bool)> = Vec::new();
         // The registry is whole before the first row that it says something about.
         let registry = inputs.iter().any(|i| i.follow.kind == Kind::Registry && !i.whole && !i.blind);
         for (number, input) in inputs.iter_mut().enumerate() {
@@ -185,7 +185,7 @@ pub fn run_wall(
                         watch.blind(&input.follow.source, false);
                     }
                     if found.at_end {
-                        ends.push(number);
+                        ends.push((number, found.settling));
                     }
                     if found.bytes > 0 {
                         watch.read(&input.follow.source, found.bytes);
@@ -220,10 +220,11 @@ pub fn run_wall(
             watch.committed(run, &look.record, &step, since.seconds());
         }
         // They hold for the rows of this look, so they may stand in the next stamp, not in this one.
-        for number in ends {
+        for (number, settling) in ends {
             if let Some(input) = inputs.get_mut(number) {
                 input.mark = Some(wall);
-                input.whole = true;
+                // A registry that was dropped just before the start is waited for, one that is written without end is not.
+                input.whole |= !settling || clock.elapsed() >= Duration::from_millis(BLIND.unsigned_abs());
             }
         }
         if refreshed.elapsed() >= REFRESH {

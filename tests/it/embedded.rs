@@ -497,3 +497,27 @@ fn a_file_that_is_rotated_or_written_anew_is_read_to_its_end_and_from_its_beginn
     let total = place.summary().records.total;
     assert_eq!((total.incoming, total.used, total.duplicate), (300, 300, 0), "{said}");
 }
+
+#[test]
+fn a_registry_dropped_just_before_the_first_start_is_known_to_the_first_warning() {
+    let place = Place::new("rules", "inputs: { registry: objects, iot: iot.jsonl }");
+    let readings: String = (0..900).map(|number| reading(number, now())).collect();
+    place.append("iot.jsonl", readings.as_bytes());
+    std::fs::create_dir(place.path("objects")).unwrap();
+    for number in 0..30 {
+        let object = format!(
+            "{{\"kind\":\"registry\",\"record_id\":\"o{number}\",\"source_system\":\"t\",\"source_dept\":\
+             \"urban_management\",\"industry\":\"gas\",\"region\":\"371102\",\"object_id\":\"equip:371102-{number:04}\",\
+             \"occurred_at\":\"{}\",\"name\":\"{number} 号供气站\",\"object_type\":\"station\",\"status\":\"active\",\
+             \"valid_from\":\"2026-01-01\"}}\n",
+            time::rfc3339(now())
+        );
+        place.append("objects/objects.jsonl", object.as_bytes());
+    }
+    let running = place.start();
+    running.wait_for_log_time(now());
+    let (fine, said) = running.interrupt();
+    assert!(fine, "{said}");
+    let first: Value = serde_json::from_str(place.read("out/warnings.jsonl").lines().next().unwrap()).unwrap();
+    assert!(first["subject"]["name"].as_str().is_some_and(|name| name.contains("号供气站")), "{first}");
+}
