@@ -249,6 +249,48 @@ fn measures_and_texts_are_checked() {
     );
 }
 
+/// The first finding of a changed good file: place, what it says, and its hint.
+#[track_caller]
+fn first(path: &str, text: &str) -> (String, String, String) {
+    let mut body = pack();
+    body.files.insert(path.to_owned(), text.to_owned());
+    let (_, findings) = judge(&body);
+    let f = findings.first().unwrap_or_else(|| panic!("nothing is wrong with\n{text}")).clone();
+    (format!("{}:{}", f.place.line, f.place.column), f.message_zh, f.hint.unwrap_or_default())
+}
+
+#[test]
+fn hints_say_what_to_write_instead() {
+    let leak = |from: &str, to: &str| {
+        assert!(LEAK.contains(from), "the good file has no line {from}");
+        first("rules/gas/gas_leak.yaml", &LEAK.replacen(from, to, 1))
+    };
+    let and = |more: &str| leak("'gas_lel'\"", &format!("'gas_lel' {more}\""));
+    for ((place, zh, hint), at, says, hints) in [
+        (leak("blue: 10", "blue: null"), "9:17", "不能写 null", "删去"),
+        (leak("blue: 10", "blue: .inf"), "9:17", ".inf 不是可以比较的数", "普通数字"),
+        (leak("blue: 10", "blue: -.INF"), "9:17", "不是可以比较的数", "普通数字"),
+        (leak("blue: 10", "blue: .nan"), "9:17", "不是可以比较的数", "普通数字"),
+        (leak("on_null", "duration: 365\non_null"), "10:11", "时长要写单位", "365d"),
+        (leak("on_null", "clear: { below: 95 }\non_null"), "10:17", "百分比", "\"95%\""),
+        (and("&& value > 3"), "6:34", "没有 &&", "AND"),
+        (and("|| value > 3"), "6:34", "不是“或”", "OR"),
+        (and("AND ! true"), "6:38", "没有 !", "NOT"),
+        (and("AND AND value > 3"), "6:38", "AND 之后不能是 AND", "条件"),
+        (and("AND (value > 3"), "6:38", "括号没有闭合", ""),
+        (and("AND value >"), "6:44", "表达式不完整", ""),
+        (leak("'gas_lel'\"", "'gas_lel\""), "6:24", "引号没有闭合", "'text'"),
+        (leak("'gas_lel'", "gas_lel"), "6:24", "没有列", "'gas_lel'"),
+    ] {
+        assert_eq!(place, at, "{zh}");
+        assert!(zh.contains(says), "{zh} lacks {says}");
+        assert!(hint.contains(hints), "{hint} lacks {hints}");
+    }
+    let count = |to: &str| first("rules/gas/gas_count.yaml", &COUNT.replace("window: 7d", to));
+    assert_eq!(count("window: 365").1, "时长要写单位");
+    assert!(count("window: { size: 365 }").2.contains("365d"));
+}
+
 /// A good card; a helper sends the signal that it counts.
 const CARD: &str = "\
 id: gas_card
