@@ -144,7 +144,7 @@ fn over_kafka(system: &System, command: &DeadLettersCommand) -> Result<u8, CliEr
             let letter = numbered(&letters, *number)?;
             let packs = read_packs(client).map_err(CliError::stage)?;
             let body = packs.active.as_ref().and_then(|(_, hash)| packs.body(hash).ok());
-            let pack = body.and_then(|body| Pack::read(body).ok());
+            let pack = body.and_then(|body| Pack::read_logged(body).ok());
             let bytes = fetch_message(client, letter).map(|message| message.payload.unwrap_or_default());
             Ok(show(*number, letter, bytes, pack.as_ref(), || None))
         }
@@ -287,7 +287,7 @@ fn pack_beside(log: &Path) -> Option<Pack> {
     bodies.retain(|p| p.extension().is_some_and(|e| e == "json"));
     bodies.sort();
     let body: Body = serde_json::from_str(&std::fs::read_to_string(bodies.last()?).ok()?).ok()?;
-    Pack::read(body).ok()
+    Pack::read_logged(body).ok()
 }
 
 fn again(letters: &[DeadLetter], pack: &Pack, to: &Path) -> Result<u8, CliError> {
