@@ -246,6 +246,28 @@ fn a_dead_letter_is_listed_shown_and_becomes_a_record_once_its_cause_is_mended()
 }
 
 #[test]
+fn test_files_are_checked_with_the_rules_and_say_where_they_are_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = dir.path().join("rules");
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("rules"), &rules);
+    let root = rules.display().to_string();
+    check(&["check", &root], 0, &["0 errors"]);
+    let tests = rules.join("gas/gas_leak_lel.test.yaml");
+    let text = std::fs::read_to_string(&tests).unwrap();
+    let bad =
+        text.replace("indicator: gas_leak_lel", "indicator: gas_leak_lell").replacen("    expect:", "    expekt:", 1);
+    assert_ne!(bad, text);
+    std::fs::write(&tests, &bad).unwrap();
+    let line = bad.lines().position(|l| l.starts_with("    expekt:")).unwrap() + 1;
+    let place = format!("gas_leak_lel.test.yaml:{line}:5 此处没有字段“expekt”");
+    let id = "gas_leak_lel.test.yaml:1:12 没有指标“gas_leak_lell”";
+    check(&["check", &root], 1, &[&place, id, "did you mean \"gas_leak_lel\"?"]);
+    check(&["check", &tests.display().to_string()], 1, &[&place, id]);
+    check(&["test", &tests.display().to_string()], 1, &[&place]);
+    check(&["check", &rules.join("food").display().to_string()], 0, &["0 errors"]);
+}
+
+#[test]
 fn a_dead_letter_whose_file_was_changed_or_is_gone_is_unrecoverable() {
     let run = Run::new();
     let (out, to) = (run.out(), run.path("to"));

@@ -25,7 +25,7 @@ mod texts;
 mod tree;
 mod units;
 
-pub use cases::{Expected, Fields, Series, TestCase, TestFile, TestFileError, TestRow};
+pub use cases::{Expected, Fields, Series, TestCase, TestFile, TestRow};
 pub(crate) use fix::fix;
 
 use super::{Body, Finding, Pack, Place, Severity};
@@ -161,6 +161,8 @@ fn take(document: &mut Document, typed: &mut Typed) -> bool {
         Form::Rule => typed_value(document).map(|v| typed.rules.insert(path, v)).is_some(),
         Form::Source => typed_value(document).map(|v| typed.sources.insert(path, v)).is_some(),
         Form::Model => typed_value(document).map(|v| typed.models.insert(path, v)).is_some(),
+        // Tests are read beside the pack: see `cases`.
+        Form::Test => false,
         Form::Departments => typed_value(document).map(|v| typed.departments = Some(v)).is_some(),
         Form::Regions => typed_value(document).map(|v| typed.regions = Some(v)).is_some(),
         Form::Calendar => typed_value(document).map(|v| typed.calendar = Some(v)).is_some(),

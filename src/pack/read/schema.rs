@@ -136,6 +136,7 @@ pub(super) fn schema(form: Form) -> Value {
         Form::Deadlines => of::<shared::Deadlines>(),
         Form::Matters => of::<Vec<shared::Matter>>(),
         Form::Model => of::<ModelFile>(),
+        Form::Test => of::<super::TestFile>(),
     }
 }
 
