@@ -62,9 +62,9 @@ pub(crate) enum DeadLettersCommand {
         /// Folder of the pack
         #[arg(long, value_name = "DIR", default_value = "rules")]
         rules: PathBuf,
-        /// Folder of the models
-        #[arg(long, value_name = "DIR", default_value = "models")]
-        models: PathBuf,
+        /// Folder of the models; `models` when there is one, and what it lacks is built in
+        #[arg(long, value_name = "DIR")]
+        models: Option<PathBuf>,
         /// Folder for what comes of them; a new one, or one that an earlier replay wrote
         #[arg(long, value_name = "DIR")]
         to: Option<PathBuf>,
@@ -117,7 +117,10 @@ pub(crate) fn run(command: &DeadLettersCommand) -> Result<u8, CliError> {
                 (Some(to), _) if same(&out, to) => {
                     Err(CliError::Usage("--to must be another folder than --out, which is kept".to_owned()))
                 }
-                (Some(to), _) => again(&letters, &load(rules, models)?, to),
+                (Some(to), _) => {
+                    let models = super::replay::models(models.as_deref(), Path::new("models"))?;
+                    again(&letters, &load(rules, &models)?, to)
+                }
                 (None, Some(settings)) if settings.log.clock == Clock::Wall => hand_over(&letters, &out),
                 (None, Some(_)) => Err(CliError::Usage(
                     "with `clock: records` nothing enters behind the history; judge them alone with --to DIR"

@@ -26,7 +26,8 @@ pub(crate) enum TopicsCommand {
 pub(crate) fn run(command: &TopicsCommand) -> Result<u8, CliError> {
     let (TopicsCommand::Create { config } | TopicsCommand::Check { config }) = command;
     let system = System::open(config, None)?;
-    let pack = read_pack(&system.settings.rules, &system.settings.models)?;
+    let models = super::embedded::models_of(&system.settings)?;
+    let pack = read_pack(super::replay::folder("rules:", &system.settings.rules)?, &models)?;
     let audiences = audiences(&pack);
     let raw: Vec<String> = raw_topics(&pack, &audiences).into_keys().collect();
     let retention = system.settings.log.retention.millis();
@@ -79,6 +80,7 @@ impl System {
 
 /// The pack of a folder, or all that is wrong with it.
 pub(crate) fn read_pack(rules: &Path, models: &Path) -> Result<Pack, CliError> {
+    super::replay::folder("rules", rules)?;
     let body = Body::load(rules, models).map_err(CliError::stage)?;
     Pack::read(body).map_err(|findings| {
         let first: Vec<String> = findings.iter().take(5).map(line).collect();
@@ -92,7 +94,8 @@ pub(crate) fn read_pack(rules: &Path, models: &Path) -> Result<Pack, CliError> {
 }
 
 fn line(finding: &Finding) -> String {
-    format!("  {}:{}:{} {}", finding.place.file, finding.place.line, finding.place.column, finding.message)
+    let place = &finding.place;
+    format!("  {}:{}:{} {} {}", place.file, place.line, place.column, finding.message_zh, finding.message)
 }
 
 /// Topics that the pack's warnings go to and are answered in.

@@ -111,6 +111,9 @@ fn exit_codes_tell_findings_from_wrong_use() {
     let no_folder =
         settings("folder.yaml", &format!("rules: {rules}\nsecret: env:PATH\ninputs: {{ readings: no/a.csv }}"));
     let no_secret = settings("secret.yaml", &format!("rules: {rules}\ninputs: {{ readings: a.csv }}"));
+    let no_models = settings("models.yaml", &format!("rules: {rules}\nmodels: no-such\nsecret: env:PATH"));
+    let no_rules = settings("rules.yaml", "rules: no-such\nsecret: env:PATH");
+    let series = "readings=tests/data/nab/speed_t4013.csv";
     let kafka = settings("kafka.yaml", "kafka: { bootstrap: \"127.0.0.1:1\" }");
     for (args, code, says) in [
         (vec!["check", PACK], 0, ""),
@@ -119,6 +122,15 @@ fn exit_codes_tell_findings_from_wrong_use() {
         (vec!["replay", "--rules", PACK, "--out", &out, "--records", "nothing=README.md"], 2, "no source \"nothing\""),
         (vec!["replay", "--rules", PACK, "--out", &out, "--records", "readings=no-such-file.csv"], 1, "no-such-file"),
         (vec!["replay", "--rules", &broken, "--out", &out, "--records", "readings=README.md"], 2, "forewarn check"),
+        (
+            vec!["replay", "--rules", PACK, "--models", "no-such", "--out", &out, "--records", series],
+            2,
+            "--models no-such: 没有此文件夹",
+        ),
+        (vec!["replay", "--rules", "no-such", "--out", &out, "--records", series], 2, "no-such: 没有此文件夹"),
+        (vec!["model", "list", "--models", "README.md"], 2, "--models README.md: 不是文件夹"),
+        (vec!["run", "--config", &no_models], 2, "no-such: 没有此文件夹"),
+        (vec!["run", "--config", &no_rules], 2, "no-such: 没有此文件夹"),
         (vec!["explain", "w1-2", "--out", &out], 1, "holds no log"),
         (vec!["explain", "w1-2", "--config", "no-such.yaml"], 1, "no-such.yaml"),
         (vec!["explain", "w1-2", "--config", &kafka], 2, "is no warning id"),
@@ -243,6 +255,8 @@ fn a_dead_letter_is_listed_shown_and_becomes_a_record_once_its_cause_is_mended()
     assert_eq!(summary["records"]["used"], 1, "{summary}");
 
     check(&["dead-letters", "replay", "--out", &out, "--to", &out, "--rules", PACK], 2, &["another folder"]);
+    let no_models = ["dead-letters", "replay", "--out", &out, "--to", &mended, "--rules", PACK, "--models", "no-such"];
+    check(&no_models, 2, &["--models no-such"]);
 }
 
 #[test]
