@@ -114,7 +114,6 @@ fn exit_codes_tell_findings_from_wrong_use() {
     let no_models = settings("models.yaml", &format!("rules: {rules}\nmodels: no-such\nsecret: env:PATH"));
     let no_rules = settings("rules.yaml", "rules: no-such\nsecret: env:PATH");
     let series = "readings=tests/data/nab/speed_t4013.csv";
-    let kafka = settings("kafka.yaml", "kafka: { bootstrap: \"127.0.0.1:1\" }");
     for (args, code, says) in [
         (vec!["check", PACK], 0, ""),
         (vec!["check", &broken], 1, "objekt_id"),
@@ -133,7 +132,6 @@ fn exit_codes_tell_findings_from_wrong_use() {
         (vec!["run", "--config", &no_rules], 2, "no-such: 没有此文件夹"),
         (vec!["explain", "w1-2", "--out", &out], 1, "holds no log"),
         (vec!["explain", "w1-2", "--config", "no-such.yaml"], 1, "no-such.yaml"),
-        (vec!["explain", "w1-2", "--config", &kafka], 2, "is no warning id"),
         (vec!["explain", "w1-2"], 2, "--out"),
         (vec!["dead-letters", "list", "--out", &out], 1, "dead-letters.jsonl"),
         (vec!["model", "score", "nothing", "--series", "a.csv", "--out", &out], 2, "no model \"nothing\""),
