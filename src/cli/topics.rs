@@ -2,6 +2,7 @@
 
 use super::CliError;
 use crate::config::{Kafka, Settings};
+use crate::intake::Fingerprint;
 use crate::log::kafka::{Client, LogForm, check_topics, create_topics, raw_topics};
 use crate::pack::{Body, Finding, Pack};
 use clap::Subcommand;
@@ -73,7 +74,8 @@ impl System {
             .as_ref()
             .ok_or_else(|| CliError::Usage(format!("{} has no `kafka:`; this command needs one", config.display())))?;
         let client = Client::new(kafka, &settings.slot).map_err(CliError::stage)?;
-        let form = LogForm { partitions: settings.log.partitions, clock: settings.log.clock };
+        let secret = (!settings.secret.is_empty()).then(|| Fingerprint::of(&settings.secret));
+        let form = LogForm { partitions: settings.log.partitions, clock: settings.log.clock, secret };
         Ok(System { settings, client, form })
     }
 }

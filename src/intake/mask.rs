@@ -56,6 +56,48 @@ impl Mask {
     }
 }
 
+/// Tells one secret from another and says nothing about it: kept beside a log, whose persons have the pseudonyms of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint(u64);
+
+impl Fingerprint {
+    /// Of a secret.
+    #[must_use]
+    pub fn of(secret: &[u8]) -> Fingerprint {
+        let mut mac = Mask::new(secret).keyed;
+        mac.update(b"forewarn: which secret is this");
+        let bytes = mac.finalize().into_bytes();
+        Fingerprint(bytes.iter().take(8).fold(0, |all, b| all << 8 | u64::from(*b)))
+    }
+}
+
+impl std::fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl std::str::FromStr for Fingerprint {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Fingerprint, std::num::ParseIntError> {
+        u64::from_str_radix(text.trim(), 16).map(Fingerprint)
+    }
+}
+
+impl serde::Serialize for Fingerprint {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Fingerprint {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Fingerprint, D::Error> {
+        let text = <String as serde::Deserialize>::deserialize(d)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// The check of GB 11643-1999 over 18 characters, and a day of birth that can be.
 fn is_person_id(id: &[char]) -> bool {
     looks_like_person_id(id).is_some_and(|right| right)
@@ -373,6 +415,15 @@ mod tests {
         // HMAC-SHA256 with the key of RFC 4231, test case 2; its text without the spaces, which do not count here.
         let hash = Mask::new(b"Jefe").hash("what do ya want for nothing?", Personal::Name);
         assert_eq!(hash, "404ca403a3181eff5f3832f7f159dd43e1b09620b7635d4c06fe6329aba52d4a");
+    }
+
+    #[test]
+    fn a_secret_is_known_again_by_its_fingerprint() {
+        let (a, b) = (Fingerprint::of(b"a secret of the test"), Fingerprint::of(b"another secret"));
+        assert_ne!(a, b);
+        assert_eq!(a.to_string().len(), 16);
+        assert_eq!(a.to_string().parse(), Ok(a));
+        assert_eq!(serde_json::from_str::<Fingerprint>(&serde_json::to_string(&b).unwrap()).unwrap(), b);
     }
 
     #[test]

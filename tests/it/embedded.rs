@@ -471,6 +471,35 @@ fn a_warning_is_explained_while_the_system_runs_and_only_one_may_run() {
 }
 
 #[test]
+fn a_log_goes_on_under_the_secret_it_was_made_with_only() {
+    let place = Place::new("rules", "inputs: { iot: iot.jsonl }");
+    place.append("iot.jsonl", reading(0, now()).as_bytes());
+    let running = place.start();
+    running.wait_for_log_time(now());
+    running.kill();
+    let fingerprint = place.read("out/log/secret.fingerprint");
+    assert!(!fingerprint.contains(SECRET) && fingerprint.trim().len() == 16, "{fingerprint}");
+
+    std::fs::write(place.path("secret"), "another secret of the test").unwrap();
+    let (code, said) = ask(&place, &["run"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("另一个密钥") && said.contains("another secret"), "{said}");
+    std::fs::write(place.path("secret"), SECRET).unwrap();
+    let running = place.start();
+    running.wait_for_log_time(now());
+    let (fine, said) = running.interrupt();
+    assert!(fine, "{said}{}", place.read("stderr"));
+
+    // A log of an earlier build does not say its secret: the next start writes it down.
+    std::fs::remove_file(place.path("out/log/secret.fingerprint")).unwrap();
+    let running = place.start();
+    running.wait_for_log_time(now());
+    let (fine, said) = running.interrupt();
+    assert!(fine, "{said}{}", place.read("stderr"));
+    assert_eq!(place.read("out/log/secret.fingerprint"), fingerprint);
+}
+
+#[test]
 fn a_file_that_is_rotated_or_written_anew_is_read_to_its_end_and_from_its_beginning() {
     let place = Place::new("rules", "inputs: { iot: iot.jsonl }");
     let some = |from: u64, to: u64| (from..to).map(|number| reading(number, now())).collect::<String>();
