@@ -55,7 +55,7 @@ pub(crate) fn judge(
     let watch = Stopwatch::start();
     may_replace(out)?;
     let log = out.join("log");
-    for old in [&log, &out.join("summary.json")] {
+    for old in [&log, &out.join("summary.json"), &out.join(super::dead_letters::REPLAYED)] {
         remove(old)?;
     }
     let store = Store::open(&log, Durable::AtEnd).map_err(CliError::stage)?;
@@ -122,7 +122,9 @@ fn inputs(pack: &Pack, records: &[String], options: &Options) -> Result<(Inputs,
             let known: Vec<&str> = pack.sources.keys().map(String::as_str).collect();
             return Err(CliError::Usage(format!("no source \"{source}\" in the pack; there are {}", known.join(", "))));
         }
-        for path in files_of(Path::new(path))? {
+        // Dead letters name the file, and are looked up from other folders.
+        let path = std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path));
+        for path in files_of(&path)? {
             match source {
                 Some(source) => {
                     let input = FileInput::of_source(pack, source, number, &path, options).map_err(CliError::stage)?;

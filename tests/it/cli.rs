@@ -237,6 +237,7 @@ fn a_dead_letter_is_listed_shown_and_becomes_a_record_once_its_cause_is_mended()
         ["reason", "origin", "offset", "length", "sha256"].map(|name| line[name].clone())
     };
     assert_eq!(letter("same"), letter("out"));
+    check(&["dead-letters", "list", "--out", &out], 0, &["1 of 1"]);
 
     let pack = run.dir.path().join("pack");
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join(PACK), &pack);
@@ -255,6 +256,27 @@ fn a_dead_letter_is_listed_shown_and_becomes_a_record_once_its_cause_is_mended()
     check(&["dead-letters", "replay", "--out", &out, "--to", &out, "--rules", PACK], 2, &["another folder"]);
     let no_models = ["dead-letters", "replay", "--out", &out, "--to", &mended, "--rules", PACK, "--models", "no-such"];
     check(&no_models, 2, &["--models no-such"]);
+
+    // It became a record, so that it is listed and sent in again only when asked for.
+    check(&["dead-letters", "list", "--out", &out], 0, &["0 of 1", "sent in again: 1"]);
+    check(&["dead-letters", "list", "--out", &out, "--all"], 0, &["1 of 1", "series.csv", "已重放"]);
+    check(&["dead-letters", "replay", "--out", &out, "--to", &mended, "--rules", &rules], 0, &["0 messages"]);
+    run.replay("series.csv");
+    check(&["dead-letters", "list", "--out", &out], 0, &["1 of 1"]);
+}
+
+#[test]
+fn a_dead_letter_is_shown_from_another_folder_than_that_of_its_replay() {
+    let run = Run::new();
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join(PACK);
+    let done = Command::new(env!("CARGO_BIN_EXE_forewarn"))
+        .args(["replay", "--out", "here", "--records", "readings=series.csv", "--rules"])
+        .arg(rules)
+        .current_dir(run.dir.path())
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    check(&["dead-letters", "show", "1", "--out", &run.path("here")], 0, &["2014/04/15 00:00:00"]);
 }
 
 #[test]

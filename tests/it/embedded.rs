@@ -434,8 +434,16 @@ fn a_dead_letter_sent_in_again_becomes_a_record_of_the_running_system() {
     let total = place.summary().records.total;
     assert_eq!((total.incoming, total.used, total.dead_lettered, total.quarantined), (4, 2, 1, 1), "{said}");
 
+    // It is listed and sent again only when asked for.
+    let (_, said) = ask(&place, &["dead-letters", "list"]);
+    assert!(said.contains("1 of 2") && said.contains("已重放 sent in again: 1") && !said.contains("future"), "{said}");
+    let (_, said) = ask(&place, &["dead-letters", "list", "--all"]);
+    assert!(said.contains("2 of 2") && said.contains("future"), "{said}");
+    let (code, said) = ask(&place, &["dead-letters", "replay", "--reason", "future"]);
+    assert!(code == Some(0) && said.contains("commit: 0"), "{said}");
+
     // Handed over while nobody runs: taken at the next start, once.
-    let (code, _) = ask(&place, &["dead-letters", "replay", "--reason", "future"]);
+    let (code, _) = ask(&place, &["dead-letters", "replay", "--reason", "future", "--all"]);
     assert_eq!(code, Some(0));
     let running = place.start();
     while place.path("out/inbox").read_dir().unwrap().count() > 0 && began.elapsed() < Duration::from_secs(40) {
