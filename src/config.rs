@@ -80,8 +80,8 @@ pub struct Settings {
     pub partition_memory: usize,
     /// Folder of the pack (`rules/`, `models/` beside it): read at the start when embedded, by `publish` with Kafka.
     pub rules: PathBuf,
-    /// Folder of the models.
-    pub models: PathBuf,
+    /// Folder of the models, if one is named; else `models` beside the settings file.
+    pub models: Option<PathBuf>,
     /// Folder that files of outcomes go to; none are written when absent. Always given without Kafka.
     pub out: Option<PathBuf>,
     /// Files and folders to read by source, without Kafka; what is not here is as the source's own `file:` says.
@@ -340,7 +340,7 @@ fn check(written: Written, folder: &Path, slot: Option<&str>) -> Result<Settings
         partition_memory: memory << 20,
         kafka,
         rules: place(written.rules, "rules"),
-        models: place(written.models, "models"),
+        models: written.models.map(|models| folder.join(models)),
         out,
         inputs: written.inputs.into_iter().map(|(source, path)| (source, folder.join(path))).collect(),
         folder: folder.to_owned(),

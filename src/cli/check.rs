@@ -4,8 +4,10 @@
 //! with `--fix` the files mended, and what was changed. Exit code 1 when an error is left.
 
 use super::CliError;
+use super::test::collect;
+use crate::pack::load::not_utf8;
 use crate::pack::read::fix;
-use crate::pack::{Finding, LOCK_FILE, LoadError, Loaded, Lock, Pack, Severity};
+use crate::pack::{Finding, LOCK_FILE, LoadError, Loaded, Lock, Pack, Severity, TestFile};
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use clap::{Args, ValueEnum};
@@ -72,9 +74,47 @@ pub(crate) fn run(args: &CheckArgs) -> Result<u8, CliError> {
             let text = loaded.body.files.get(&finding.place.file).map_or("", String::as_str);
             out.print(&finding, &path, text)?;
         }
+        tests(&loaded, &paths, &mut out)?;
     }
     out.end()?;
     Ok(u8::from(out.errors > 0))
+}
+
+/// The test files of some paths; a single rule stands for its tests too, which need not be there.
+fn test_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
+    let mut files = Vec::new();
+    for path in paths {
+        collect(path, &mut files)?;
+    }
+    files.sort();
+    files.dedup();
+    files.retain(|f| f.is_file());
+    Ok(files)
+}
+
+/// The test files beside the rules: their form, and whether their indicators are there.
+fn tests(loaded: &Loaded, paths: &[PathBuf], out: &mut Printer) -> Result<(), CliError> {
+    let id = |inner: &String| {
+        let (folder, name) = inner.strip_prefix("rules/")?.split_once('/')?;
+        (!matches!(folder, "sources" | "shared")).then(|| name.strip_suffix(".yaml").map(str::to_owned))?
+    };
+    let indicators = loaded.body.files.keys().filter_map(id).collect();
+    for file in &test_files(paths)? {
+        let shown = file.display().to_string();
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::InvalidData => {
+                out.print(&not_utf8(&shown), &shown, "")?;
+                continue;
+            }
+            Err(source) => return Err(CliError::File { action: "read", path: file.clone(), source }),
+        };
+        out.files += 1;
+        for finding in TestFile::check(&shown, &text, &indicators) {
+            out.print(&finding, &shown, &text)?;
+        }
+    }
+    Ok(())
 }
 
 fn load(root: &Path) -> Result<Loaded, CliError> {
@@ -178,8 +218,16 @@ fn locked(
 }
 
 fn mend(loaded: &Loaded, paths: &[PathBuf], format: Format) -> Result<(), CliError> {
+    let mut files: Vec<(String, PathBuf, String)> = Vec::new();
     for (inner, disk) in loaded.disk.iter().filter(|(_, d)| named(d, paths)) {
-        let Some(text) = loaded.body.files.get(inner) else { continue };
+        files.extend(loaded.body.files.get(inner).map(|text| (inner.clone(), disk.clone(), text.clone())));
+    }
+    for file in test_files(paths)? {
+        // Without a folder it is no form of a pack: only what an editor lets slip is mended.
+        let name = file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        files.extend(std::fs::read_to_string(&file).ok().map(|text| (name, file, text)));
+    }
+    for (inner, disk, text) in &files {
         let (mended, mends) = fix(inner, text);
         if mended == *text {
             continue;
@@ -250,21 +298,21 @@ impl Printer {
     }
 }
 
-/// A finding as text: place, code and English, Chinese, the line with a mark under it, the hint.
-fn human(finding: &Finding, path: &str, text: &str, coloured: bool) -> String {
+/// A finding as text: place, code and Chinese, the line with a mark under it and English, the hint.
+pub(crate) fn human(finding: &Finding, path: &str, text: &str, coloured: bool) -> String {
     let place = &finding.place;
     let level = match finding.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
     let head = if place.line == 0 {
-        format!("{path} {}", finding.message)
+        format!("{path} {}", finding.message_zh)
     } else {
-        format!("{path}:{}:{} {}", place.line, place.column, finding.message)
+        format!("{path}:{}:{} {}", place.line, place.column, finding.message_zh)
     };
     let mut group = level.clone().primary_title(head.as_str()).id(finding.code);
     let bytes = span(text, place.line, place.column, place.length);
-    let label = finding.message_zh.as_str();
+    let label = finding.message.as_str();
     let group = match &bytes {
         Some(bytes) => group.element(
             Snippet::source(text).path(path).annotation(AnnotationKind::Primary.span(bytes.clone()).label(label)),
@@ -317,10 +365,10 @@ mod tests {
         let text = "id: a\nname: \"泄漏\" # 说明\n";
         let shown = human(&finding(2, 7, 4), "rules/gas/a.yaml", text, false);
         let lines: Vec<&str> = shown.lines().collect();
-        assert!(lines[0].contains("rules/gas/a.yaml:2:7 yellow at 9"), "{shown}");
+        assert!(lines[0].contains("rules/gas/a.yaml:2:7 黄色(三级)的 9"), "{shown}");
         let source = lines.iter().position(|l| l.contains("泄漏")).unwrap();
         // Two of the characters before the end of the mark are two columns wide.
-        assert!(lines[source + 1].contains("      ^^^^^^ 黄色"), "{shown}");
+        assert!(lines[source + 1].contains("      ^^^^^^ yellow"), "{shown}");
         assert!(shown.contains("hint: raise it"), "{shown}");
     }
 

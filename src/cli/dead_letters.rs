@@ -2,6 +2,7 @@
 //!
 //! In: the pointers that a run wrote, and the files or topics they point into. Out: counts, one of them as it may be
 //! seen, or what they become: a new folder under the present pack, or over Kafka new messages in their raw topics.
+//! Those of a folder that were sent in again stand in a file beside them, so that they are listed and sent only once.
 
 use super::replay::{judge, load, print_summary};
 use super::topics::System;
@@ -13,7 +14,8 @@ use crate::log::{Clock, DeadLetter, Inputs, Lost, Part, Recovered, Unrecoverable
 use crate::pack::{Body, Format, Pack};
 use crate::record::Kind;
 use clap::{Args, Subcommand};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Subcommand)]
@@ -48,8 +50,12 @@ pub(crate) enum DeadLettersCommand {
     /// them together with all else, as new records, with its next commit; when it does not run, at its next start.
     ///
     /// With --to: maps and judges them alone by the pack of --rules, and writes what comes of it to that folder:
-    /// dead-letters.jsonl, warnings.jsonl, summary.json and a log. The folder --out is only read. To judge the records
-    /// together with the rest of their history, run `forewarn replay` over the whole history again.
+    /// dead-letters.jsonl, warnings.jsonl, summary.json and a log. In the folder --out it is only noted which of them became
+    /// records. To judge the records together with the rest of their history, run `forewarn replay` over the whole history
+    /// again.
+    ///
+    /// Those that were sent in again are listed and sent once more with --all only. One that is refused again is a new
+    /// dead letter with a number of its own.
     ///
     /// Over Kafka (--config): the messages go into their raw topics again, and the running system judges them.
     ///
@@ -62,9 +68,9 @@ pub(crate) enum DeadLettersCommand {
         /// Folder of the pack
         #[arg(long, value_name = "DIR", default_value = "rules")]
         rules: PathBuf,
-        /// Folder of the models
-        #[arg(long, value_name = "DIR", default_value = "models")]
-        models: PathBuf,
+        /// Folder of the models; `models` when there is one, and what it lacks is built in
+        #[arg(long, value_name = "DIR")]
+        models: Option<PathBuf>,
         /// Folder for what comes of them; a new one, or one that an earlier replay wrote
         #[arg(long, value_name = "DIR")]
         to: Option<PathBuf>,
@@ -83,6 +89,9 @@ pub(crate) struct Which {
     /// Only this reason
     #[arg(long, value_name = "CODE")]
     reason: Option<String>,
+    /// Those too that were sent in again (of a folder; over Kafka all are listed until they age out)
+    #[arg(long)]
+    all: bool,
 }
 
 impl Which {
@@ -100,10 +109,10 @@ pub(crate) fn run(command: &DeadLettersCommand) -> Result<u8, CliError> {
         Found::Files { log, out, settings } => (log, out, settings),
         Found::Kafka(system) => return over_kafka(&system, command),
     };
-    let mut letters = read(&out)?;
+    let letters = read(&out)?;
     match command {
         DeadLettersCommand::List { which, limit, .. } => {
-            list(&letters, which, *limit);
+            list(&letters, &replayed(&out, &letters)?, which, *limit);
             Ok(0)
         }
         DeadLettersCommand::Show { number, .. } => {
@@ -112,13 +121,20 @@ pub(crate) fn run(command: &DeadLettersCommand) -> Result<u8, CliError> {
             Ok(show(*number, letter, fetch(letter), pack_beside(&log).as_ref(), header))
         }
         DeadLettersCommand::Replay { which, rules, models, to, .. } => {
-            letters.retain(|l| which.takes(l));
+            let gone = replayed(&out, &letters)?;
+            let taken =
+                |(number, letter): &(usize, &DeadLetter)| which.takes(letter) && (which.all || !gone.contains(number));
+            let chosen: Vec<(usize, DeadLetter)> =
+                numbers(&letters).filter(taken).map(|(number, letter)| (number, letter.clone())).collect();
             match (to, settings) {
                 (Some(to), _) if same(&out, to) => {
                     Err(CliError::Usage("--to must be another folder than --out, which is kept".to_owned()))
                 }
-                (Some(to), _) => again(&letters, &load(rules, models)?, to),
-                (None, Some(settings)) if settings.log.clock == Clock::Wall => hand_over(&letters, &out),
+                (Some(to), _) => {
+                    let models = super::replay::models(models.as_deref(), Path::new("models"))?;
+                    again(&chosen, &load(rules, &models)?, &out, to)
+                }
+                (None, Some(settings)) if settings.log.clock == Clock::Wall => hand_over(&chosen, &out),
                 (None, Some(_)) => Err(CliError::Usage(
                     "with `clock: records` nothing enters behind the history; judge them alone with --to DIR"
                         .to_owned(),
@@ -137,14 +153,14 @@ fn over_kafka(system: &System, command: &DeadLettersCommand) -> Result<u8, CliEr
     let mut letters = read_dead_letters(client).map_err(CliError::stage)?;
     match command {
         DeadLettersCommand::List { which, limit, .. } => {
-            list(&letters, which, *limit);
+            list(&letters, &BTreeSet::new(), which, *limit);
             Ok(0)
         }
         DeadLettersCommand::Show { number, .. } => {
             let letter = numbered(&letters, *number)?;
             let packs = read_packs(client).map_err(CliError::stage)?;
             let body = packs.active.as_ref().and_then(|(_, hash)| packs.body(hash).ok());
-            let pack = body.and_then(|body| Pack::read(body).ok());
+            let pack = body.and_then(|body| Pack::read_logged(body).ok());
             let bytes = fetch_message(client, letter).map(|message| message.payload.unwrap_or_default());
             Ok(show(*number, letter, bytes, pack.as_ref(), || None))
         }
@@ -181,11 +197,14 @@ fn sent_again(letters: &[DeadLetter], messages: usize, lost: &Lost<'_>) -> u8 {
 }
 
 /// To the run that writes the folder: those that can still be fetched.
-fn hand_over(letters: &[DeadLetter], out: &Path) -> Result<u8, CliError> {
-    let (mut whole, mut lost) = (Vec::new(), 0);
-    for letter in letters {
+fn hand_over(letters: &[(usize, DeadLetter)], out: &Path) -> Result<u8, CliError> {
+    let (mut whole, mut numbers, mut lost) = (Vec::new(), BTreeSet::new(), 0);
+    for (number, letter) in letters {
         match fetch(letter) {
-            Ok(_) => whole.push(letter.clone()),
+            Ok(_) => {
+                whole.push(letter.clone());
+                numbers.insert(*number);
+            }
             Err(e) => {
                 eprintln!("不可恢复 unrecoverable {} at {}: {e}", letter.origin, letter.offset);
                 lost += 1;
@@ -193,6 +212,8 @@ fn hand_over(letters: &[DeadLetter], out: &Path) -> Result<u8, CliError> {
         }
     }
     send_again(out, &whole).map_err(CliError::stage)?;
+    // What is refused once more is a new dead letter with a number of its own.
+    mark(out, letters, &numbers)?;
     println!(
         "死信 dead letters: {}; 已交给系统,随下一次提交成为新记录 handed over, new records with the next commit: {}; \
          不可恢复 unrecoverable: {lost}",
@@ -215,9 +236,64 @@ fn read(out: &Path) -> Result<Vec<DeadLetter>, CliError> {
     text.lines().map(|line| read_dead_letter(line).map_err(CliError::stage)).collect()
 }
 
-fn list(letters: &[DeadLetter], which: &Which, limit: usize) {
+/// The file that says which of a folder's dead letters were sent in again: one a line, as they stand, with `number`.
+pub(crate) const REPLAYED: &str = "dead-letters-replayed.jsonl";
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Mark {
+    number: usize,
+    origin: String,
+    offset: i64,
+    row: u32,
+    sha256: String,
+}
+
+impl Mark {
+    fn of(number: usize, letter: &DeadLetter) -> Mark {
+        let DeadLetter { origin, offset, row, sha256, .. } = letter.clone();
+        Mark { number, origin, offset, row, sha256 }
+    }
+
+    fn is(&self, letter: &DeadLetter) -> bool {
+        let same = (self.offset, self.row) == (letter.offset, letter.row);
+        same && self.origin == letter.origin && self.sha256 == letter.sha256
+    }
+}
+
+fn numbers(letters: &[DeadLetter]) -> impl Iterator<Item = (usize, &DeadLetter)> {
+    letters.iter().enumerate().map(|(i, letter)| (i + 1, letter))
+}
+
+/// Numbers of the letters that were sent in again. A mark for another letter, of an earlier run in the folder, says
+/// nothing; nor does a line that a crash cut.
+fn replayed(out: &Path, letters: &[DeadLetter]) -> Result<BTreeSet<usize>, CliError> {
+    let path = out.join(REPLAYED);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        Err(source) => return Err(CliError::File { action: "read", path, source }),
+    };
+    let marks = text.lines().filter_map(|line| serde_json::from_str::<Mark>(line).ok());
+    let letter = |mark: &Mark| letters.get(mark.number.checked_sub(1)?);
+    Ok(marks.filter(|mark| letter(mark).is_some_and(|l| mark.is(l))).map(|mark| mark.number).collect())
+}
+
+/// Notes which of the chosen letters were sent in again.
+fn mark(out: &Path, chosen: &[(usize, DeadLetter)], sent: &BTreeSet<usize>) -> Result<(), CliError> {
+    let path = out.join(REPLAYED);
+    let mut lines = String::new();
+    for (number, letter) in chosen.iter().filter(|(number, _)| sent.contains(number)) {
+        lines += &serde_json::to_string(&Mark::of(*number, letter)).map_err(CliError::stage)?;
+        lines.push('\n');
+    }
+    let write = || std::fs::OpenOptions::new().create(true).append(true).open(&path)?.write_all(lines.as_bytes());
+    write().map_err(|source| CliError::File { action: "write", path: path.clone(), source })
+}
+
+fn list(letters: &[DeadLetter], replayed: &BTreeSet<usize>, which: &Which, limit: usize) {
+    let open = |number: &usize| which.all || !replayed.contains(number);
     let chosen: Vec<(usize, &DeadLetter)> =
-        letters.iter().enumerate().filter(|(_, l)| which.takes(l)).map(|(i, l)| (i + 1, l)).collect();
+        numbers(letters).filter(|(number, letter)| which.takes(letter) && open(number)).collect();
     let mut counts: BTreeMap<(&str, &str, &str), u64> = BTreeMap::new();
     for (_, l) in &chosen {
         *counts.entry((&l.source, &l.reason, l.field.as_deref().unwrap_or("-"))).or_default() += 1;
@@ -225,6 +301,9 @@ fn list(letters: &[DeadLetter], which: &Which, limit: usize) {
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
     println!("死信 dead letters: {} of {}", chosen.len(), letters.len());
+    if !replayed.is_empty() && !which.all {
+        println!("已重放 sent in again: {}; 用 --all 列出 --all shows them too", replayed.len());
+    }
     if !counts.is_empty() {
         println!("\n{:>8}  {:<24}{:<14}field", "count", "source", "reason");
     }
@@ -237,7 +316,8 @@ fn list(letters: &[DeadLetter], which: &Which, limit: usize) {
     }
     for (number, l) in chosen.iter().skip(newest) {
         let field = l.field.as_deref().unwrap_or("-");
-        println!("{number:>8}  {:<24}{:<14}{field:<20}{} at {}", l.source, l.reason, l.origin, l.offset);
+        let sent = if replayed.contains(number) { "  已重放 sent in again" } else { "" };
+        println!("{number:>8}  {:<24}{:<14}{field:<20}{} at {}{sent}", l.source, l.reason, l.origin, l.offset);
     }
 }
 
@@ -287,10 +367,12 @@ fn pack_beside(log: &Path) -> Option<Pack> {
     bodies.retain(|p| p.extension().is_some_and(|e| e == "json"));
     bodies.sort();
     let body: Body = serde_json::from_str(&std::fs::read_to_string(bodies.last()?).ok()?).ok()?;
-    Pack::read(body).ok()
+    Pack::read_logged(body).ok()
 }
 
-fn again(letters: &[DeadLetter], pack: &Pack, to: &Path) -> Result<u8, CliError> {
+fn again(chosen: &[(usize, DeadLetter)], pack: &Pack, out: &Path, to: &Path) -> Result<u8, CliError> {
+    let letters: Vec<DeadLetter> = chosen.iter().map(|(_, letter)| letter.clone()).collect();
+    let letters = letters.as_slice();
     let options = Options { partitions: 1, clock: Clock::Records, secret: super::replay::SECRET.to_vec() };
     let mut lost = Lost::new();
     let mut messages = 0;
@@ -302,12 +384,18 @@ fn again(letters: &[DeadLetter], pack: &Pack, to: &Path) -> Result<u8, CliError>
         parts.push(inputs.into_iter().map(|i| Box::new(i) as _).collect());
     }
     let code = sent_again(letters, messages, &lost);
+    let lost: Vec<DeadLetter> = lost.into_iter().map(|(letter, _)| letter.clone()).collect();
     if messages == 0 {
         return Ok(code);
     }
     let rest = parts.pop().unwrap_or_default();
     let registry = parts.pop().unwrap_or_default();
     let summary = judge(std::sync::Arc::new(pack.clone()), registry, rest, &options, to)?;
+    // What the present pack refuses too stays open.
+    let refused = read(to)?;
+    let still = |letter: &DeadLetter| lost.iter().chain(&refused).any(|other| Mark::of(0, other).is(letter));
+    let sent = chosen.iter().filter(|(_, letter)| !still(letter)).map(|(number, _)| *number).collect();
+    mark(out, chosen, &sent)?;
     print_summary(&summary, to);
     Ok(0)
 }

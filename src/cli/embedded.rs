@@ -42,7 +42,8 @@ pub(super) fn run(args: &RunArgs, settings: &Settings) -> Result<u8, CliError> {
              stay the same"
         )));
     }
-    let pack = Arc::new(load(&settings.rules, &settings.models)?);
+    let models = models_of(settings)?;
+    let pack = Arc::new(load(super::replay::folder("rules:", &settings.rules)?, &models)?);
     let feeds = feeds(&pack, settings, &file.to_string())?;
     let folders = folders(settings);
     let options =
@@ -128,6 +129,14 @@ pub(super) fn run(args: &RunArgs, settings: &Settings) -> Result<u8, CliError> {
     }
     println!("已停止 stopped");
     Ok(0)
+}
+
+/// The folder of the models that the settings name, or the one beside them.
+pub(super) fn models_of(settings: &Settings) -> Result<PathBuf, CliError> {
+    match &settings.models {
+        Some(named) => super::replay::folder("models:", named).map(Path::to_owned),
+        None => Ok(settings.folder.join("models")),
+    }
 }
 
 /// The folders of an embedded run.

@@ -65,20 +65,38 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<u8, CliError> {
 
 /// The same from `forewarn.log` and what was sent to everyone.
 fn over_kafka(system: &System, id: &str) -> Result<u8, CliError> {
-    let hash = warning_hash(id).ok_or_else(|| {
-        CliError::Usage(format!(
-            "\"{id}\" is no warning id; it is the field `id` of a warning, w and 13 characters, a hyphen, 13 more"
-        ))
-    })?;
     let System { settings, client, form } = system;
-    let (told, from) = retell_warning(client, *form, &settings.snapshots, id, hash).map_err(CliError::stage)?;
-    let partition = hash % u64::from(form.partitions);
-    if !tell(&told, id, &format!("partition {partition} of {}", client.name(LOG))) {
+    let retold = |hash| retell_warning(client, *form, &settings.snapshots, id, hash).map_err(CliError::stage);
+    let place = client.name(LOG);
+    let partitions = u64::from(form.partitions);
+    // A warning's id names its partition; what is no id might be near one of any.
+    let own = warning_hash(id).map(|hash| hash % partitions);
+    let (mut told, mut from) = match own {
+        Some(partition) => retold(partition)?,
+        None => (Retold { partitions: form.partitions, ..Retold::default() }, 0),
+    };
+    if told.changes.is_empty() {
+        for other in (0..partitions).filter(|partition| Some(*partition) != own) {
+            match retold(other) {
+                Ok((more, begins)) => {
+                    told.ids.extend(more.ids);
+                    told.entries += more.entries;
+                    from = from.max(begins);
+                }
+                // That it has no such warning is known all the same.
+                Err(error) if own.is_some() => {
+                    tracing::warn!(partition = other, %error, "its warnings are not among the nearest");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        tell(&told, id, &place);
         if from > 0 {
             println!("hint: the log no longer reaches back before {from}; older warnings cannot be told again");
         }
         return Ok(1);
     }
+    tell(&told, id, &place);
     let was = sent_warning(client, id).map_err(CliError::stage)?;
     let mut is: BTreeMap<u64, Value> = BTreeMap::new();
     for (warning, _) in &told.changes {

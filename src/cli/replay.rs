@@ -23,9 +23,9 @@ pub(crate) struct ReplayArgs {
     /// Folder of the pack
     #[arg(long, value_name = "DIR", default_value = "rules")]
     pub(crate) rules: PathBuf,
-    /// Folder of the models
-    #[arg(long, value_name = "DIR", default_value = "models")]
-    pub(crate) models: PathBuf,
+    /// Folder of the models; `models` when there is one, and what it lacks is built in
+    #[arg(long, value_name = "DIR")]
+    pub(crate) models: Option<PathBuf>,
     /// Folder for the outcomes
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
@@ -35,7 +35,7 @@ pub(crate) struct ReplayArgs {
 pub(crate) const SECRET: &[u8] = b"replay";
 
 pub(crate) fn run(args: &ReplayArgs) -> Result<u8, CliError> {
-    let pack = Arc::new(load(&args.rules, &args.models)?);
+    let pack = Arc::new(load(&args.rules, &models(args.models.as_deref(), Path::new("models"))?)?);
     let options = Options { partitions: 1, clock: Clock::Records, secret: SECRET.to_vec() };
     spare_inputs(&args.records, &args.out)?;
     let (registry, rest) = inputs(&pack, &args.records, &options)?;
@@ -55,7 +55,7 @@ pub(crate) fn judge(
     let watch = Stopwatch::start();
     may_replace(out)?;
     let log = out.join("log");
-    for old in [&log, &out.join("summary.json")] {
+    for old in [&log, &out.join("summary.json"), &out.join(super::dead_letters::REPLAYED)] {
         remove(old)?;
     }
     let store = Store::open(&log, Durable::AtEnd).map_err(CliError::stage)?;
@@ -122,7 +122,9 @@ fn inputs(pack: &Pack, records: &[String], options: &Options) -> Result<(Inputs,
             let known: Vec<&str> = pack.sources.keys().map(String::as_str).collect();
             return Err(CliError::Usage(format!("no source \"{source}\" in the pack; there are {}", known.join(", "))));
         }
-        for path in files_of(Path::new(path))? {
+        // Dead letters name the file, and are looked up from other folders.
+        let path = std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path));
+        for path in files_of(&path)? {
             match source {
                 Some(source) => {
                     let input = FileInput::of_source(pack, source, number, &path, options).map_err(CliError::stage)?;
@@ -188,16 +190,35 @@ pub(crate) fn write_body(out: &Path, pack: &Pack) -> Result<(), CliError> {
     crate::log::write_body(&dir, pack).map_err(|source| CliError::File { action: "write", path: dir, source })
 }
 
+/// The folder of the models: one that was named must be there, the usual one may be missing.
+pub(crate) fn models(named: Option<&Path>, usual: &Path) -> Result<PathBuf, CliError> {
+    match named {
+        Some(named) => folder("--models", named).map(Path::to_owned),
+        None => Ok(usual.to_owned()),
+    }
+}
+
+/// A folder of the pack that an argument or a setting names.
+pub(crate) fn folder<'p>(what: &str, path: &'p Path) -> Result<&'p Path, CliError> {
+    if path.is_dir() {
+        return Ok(path);
+    }
+    let found =
+        if path.exists() { "不是文件夹 it is no folder" } else { "没有此文件夹 there is no such folder" };
+    Err(CliError::Usage(format!("{what} {}: {found}", path.display())))
+}
+
 /// Reads and checks a pack.
 pub(crate) fn load(rules: &Path, models: &Path) -> Result<Pack, CliError> {
+    folder("--rules", rules)?;
     let body = Body::load(rules, models).map_err(CliError::stage)?;
     Pack::read(body).map_err(|findings| refused(rules, &findings))
 }
 
 fn refused(rules: &Path, findings: &[Finding]) -> CliError {
-    let first = findings
-        .first()
-        .map_or_else(String::new, |f| format!("{}:{}:{} {}", f.place.file, f.place.line, f.place.column, f.message));
+    let first = findings.first().map_or_else(String::new, |f| {
+        format!("{}:{}:{} {} {}", f.place.file, f.place.line, f.place.column, f.message_zh, f.message)
+    });
     CliError::Usage(format!(
         "the pack of {} has {} findings, the first: {first}; see them all with `forewarn check {}`",
         rules.display(),

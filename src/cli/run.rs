@@ -7,8 +7,8 @@ use crate::config::Settings;
 use crate::console::{Console, Limits, Readiness, Ready, Standing, start};
 use crate::intake;
 use crate::log::kafka::{
-    EngineOptions, Engines, IntakeOptions, LogForm, Mapping, OpenWarnings, RaiseAtEnd, follow_warnings, read_packs,
-    run_engine, run_intake, told,
+    EngineOptions, Engines, IntakeOptions, Mapping, OpenWarnings, RaiseAtEnd, follow_warnings, read_packs, run_engine,
+    run_intake, told,
 };
 use crate::log::{Clock, LogError};
 use crate::metrics::Metrics;
@@ -64,13 +64,16 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, CliError> {
     }
     tracing::info!(slot = settings.slot, version = env!("CARGO_PKG_VERSION"), "starts");
     let packs = read_packs(&client).map_err(CliError::stage)?;
-    if packs.log != Some(form) {
-        let said = |f: LogForm| format!("{} partitions and clock {:?}", f.partitions, f.clock).to_lowercase();
-        let made = packs.log.map_or("not at all; run `forewarn topics create`".to_owned(), said);
-        return Err(CliError::Usage(format!(
-            "the log was made with {made}, the settings say {}; `forewarn topics check` shows more",
-            said(form)
-        )));
+    match packs.log {
+        Some(found) => {
+            if let Some(what) = found.differs(form) {
+                return Err(CliError::Usage(format!("the log: {what}; `forewarn topics check` shows more")));
+            }
+        }
+        None => {
+            let what = "日志尚未建立 the log was not made; run `forewarn topics create`";
+            return Err(CliError::Usage(what.to_owned()));
+        }
     }
     let metrics = Arc::new(Metrics::new());
     let every = u64::try_from(settings.snapshot_every.millis()).unwrap_or(u64::MAX);

@@ -4,7 +4,7 @@
 //! beside what was found. Exit code 1 when a test failed.
 
 use super::CliError;
-use super::check::{models_of, pack_of};
+use super::check::{human, models_of, pack_of};
 use super::replay::load;
 use crate::log::{Delivery, RuleTests};
 use crate::pack::TestFile;
@@ -56,12 +56,12 @@ fn one(tests: &RuleTests, path: &Path) -> Result<(usize, usize), CliError> {
         path: path.to_owned(),
         source,
     })?;
-    let file = match TestFile::read(&text) {
+    let file = match TestFile::read(&shown.to_string(), &text) {
         Ok(file) => file,
-        Err(errors) => {
+        Err(findings) => {
             println!("failed  {shown}");
-            errors.iter().for_each(|e| println!("   {shown}:{} {}", e.line, e.message));
-            return Ok((0, errors.len()));
+            findings.iter().for_each(|f| println!("{}", human(f, &shown.to_string(), &text, false)));
+            return Ok((0, findings.len()));
         }
     };
     let mut failures = Vec::new();
@@ -80,7 +80,7 @@ fn one(tests: &RuleTests, path: &Path) -> Result<(usize, usize), CliError> {
 }
 
 /// The test files of a path; those of examples belong to the packs of the examples.
-fn collect(path: &Path, into: &mut Vec<PathBuf>) -> Result<(), CliError> {
+pub(crate) fn collect(path: &Path, into: &mut Vec<PathBuf>) -> Result<(), CliError> {
     if !path.is_dir() {
         // A rule stands for its tests.
         let rule = path.to_string_lossy().ends_with(".yaml") && !path.to_string_lossy().ends_with(".test.yaml");

@@ -2,6 +2,7 @@
 
 use super::CliError;
 use crate::config::{Kafka, Settings};
+use crate::intake::Fingerprint;
 use crate::log::kafka::{Client, LogForm, check_topics, create_topics, raw_topics};
 use crate::pack::{Body, Finding, Pack};
 use clap::Subcommand;
@@ -26,7 +27,8 @@ pub(crate) enum TopicsCommand {
 pub(crate) fn run(command: &TopicsCommand) -> Result<u8, CliError> {
     let (TopicsCommand::Create { config } | TopicsCommand::Check { config }) = command;
     let system = System::open(config, None)?;
-    let pack = read_pack(&system.settings.rules, &system.settings.models)?;
+    let models = super::embedded::models_of(&system.settings)?;
+    let pack = read_pack(super::replay::folder("rules:", &system.settings.rules)?, &models)?;
     let audiences = audiences(&pack);
     let raw: Vec<String> = raw_topics(&pack, &audiences).into_keys().collect();
     let retention = system.settings.log.retention.millis();
@@ -72,13 +74,15 @@ impl System {
             .as_ref()
             .ok_or_else(|| CliError::Usage(format!("{} has no `kafka:`; this command needs one", config.display())))?;
         let client = Client::new(kafka, &settings.slot).map_err(CliError::stage)?;
-        let form = LogForm { partitions: settings.log.partitions, clock: settings.log.clock };
+        let secret = (!settings.secret.is_empty()).then(|| Fingerprint::of(&settings.secret));
+        let form = LogForm { partitions: settings.log.partitions, clock: settings.log.clock, secret };
         Ok(System { settings, client, form })
     }
 }
 
 /// The pack of a folder, or all that is wrong with it.
 pub(crate) fn read_pack(rules: &Path, models: &Path) -> Result<Pack, CliError> {
+    super::replay::folder("rules", rules)?;
     let body = Body::load(rules, models).map_err(CliError::stage)?;
     Pack::read(body).map_err(|findings| {
         let first: Vec<String> = findings.iter().take(5).map(line).collect();
@@ -92,7 +96,8 @@ pub(crate) fn read_pack(rules: &Path, models: &Path) -> Result<Pack, CliError> {
 }
 
 fn line(finding: &Finding) -> String {
-    format!("  {}:{}:{} {}", finding.place.file, finding.place.line, finding.place.column, finding.message)
+    let place = &finding.place;
+    format!("  {}:{}:{} {} {}", place.file, place.line, place.column, finding.message_zh, finding.message)
 }
 
 /// Topics that the pack's warnings go to and are answered in.

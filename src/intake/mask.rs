@@ -1,7 +1,7 @@
 //! Takes personal data out of rows, before any log, state, metric or trace sees them.
 //!
-//! In: texts. Out: keyed hashes for person columns; free text with identity numbers, mobile numbers, bank cards, e-mail
-//! addresses and plate numbers replaced by their display forms (handbook, section 8).
+//! In: texts. Out: keyed hashes for person columns; free text with identity numbers, mobile and landline numbers, bank
+//! cards, e-mail addresses and plate numbers replaced by their display forms (handbook, section 8).
 //! Promise: a hash is HMAC-SHA256 over the normalised value with the deployment's secret, never a plain hash (identity
 //! numbers are few enough to try them all), never shortened.
 //! Not here: which columns are personal (source files say so), who may see what (`response`, `console`).
@@ -56,6 +56,48 @@ impl Mask {
     }
 }
 
+/// Tells one secret from another and says nothing about it: kept beside a log, whose persons have the pseudonyms of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint(u64);
+
+impl Fingerprint {
+    /// Of a secret.
+    #[must_use]
+    pub fn of(secret: &[u8]) -> Fingerprint {
+        let mut mac = Mask::new(secret).keyed;
+        mac.update(b"forewarn: which secret is this");
+        let bytes = mac.finalize().into_bytes();
+        Fingerprint(bytes.iter().take(8).fold(0, |all, b| all << 8 | u64::from(*b)))
+    }
+}
+
+impl std::fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl std::str::FromStr for Fingerprint {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Fingerprint, std::num::ParseIntError> {
+        u64::from_str_radix(text.trim(), 16).map(Fingerprint)
+    }
+}
+
+impl serde::Serialize for Fingerprint {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Fingerprint {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Fingerprint, D::Error> {
+        let text = <String as serde::Deserialize>::deserialize(d)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// The check of GB 11643-1999 over 18 characters, and a day of birth that can be.
 fn is_person_id(id: &[char]) -> bool {
     looks_like_person_id(id).is_some_and(|right| right)
@@ -100,6 +142,25 @@ fn is_old_person_id(digits: &[char]) -> bool {
 
 fn is_mobile(digits: &[char]) -> bool {
     digits.len() == 11 && digits[0] == '1' && ('3'..='9').contains(&digits[1])
+}
+
+/// Lengths of area code and subscriber's number: 010 and 02x have eight digits behind them, 0xxx seven or eight. No
+/// subscriber's number begins with 0 or 1: those are services.
+fn landline(digits: &[char]) -> Option<(usize, usize)> {
+    let area = match digits {
+        ['0', '1', '0', ..] | ['0', '2', ..] => 3,
+        ['0', '3'..='9', ..] => 4,
+        _ => return None,
+    };
+    let own = digits.len().checked_sub(area)?;
+    let length = if area == 3 { own == 8 } else { matches!(own, 7 | 8) };
+    (length && ('2'..='9').contains(digits.get(area)?)).then_some((area, own))
+}
+
+/// The area code stays, and the last digits of the number.
+fn landline_form(digits: &[char], area: usize) -> String {
+    let (head, tail): (String, String) = (digits[..area].iter().collect(), digits[area + 4..].iter().collect());
+    format!("{head}-****{tail}")
 }
 
 /// 16 to 19 digits with the check digit of ISO/IEC 7812 (Luhn).
@@ -249,6 +310,15 @@ fn person_form(id: &[char]) -> String {
     format!("{head}***********{tail}")
 }
 
+/// Digits of a subscriber's number from its groups; an extension may follow.
+fn grouped(groups: &[usize]) -> Option<usize> {
+    match groups {
+        [own @ (7 | 8)] | [own @ (7 | 8), 1..=5] => Some(*own),
+        [a @ (3 | 4), 4] | [a @ (3 | 4), 4, 1..=5] => Some(a + 4),
+        _ => None,
+    }
+}
+
 /// The display form of a digit run that begins at `i`, and how many characters it stands for.
 fn mask_run(chars: &[char], i: usize) -> Option<(String, usize)> {
     let solid = chars[i..].iter().take_while(|c| c.is_ascii_digit()).count();
@@ -284,6 +354,9 @@ fn mask_run(chars: &[char], i: usize) -> Option<(String, usize)> {
     if solid == 13 && plain[..2] == ['8', '6'] && is_mobile(&plain[2..]) {
         return Some((format!("86{}", phone(&plain[2..])), solid));
     }
+    if let Some((area, _)) = landline(plain) {
+        return Some((landline_form(plain, area), solid));
+    }
     let (mut digits, mut groups, mut length) = run(&chars[i..]);
     // An identity number may end with an X.
     if digits.len() == 17 && matches!(chars.get(i + length), Some('x' | 'X')) {
@@ -298,6 +371,20 @@ fn mask_run(chars: &[char], i: usize) -> Option<(String, usize)> {
         [3, 4, 4] | [3, 8] | [7, 4] if is_mobile(&digits) => Some((phone(&digits), length)),
         [2, 3, 4, 4] | [2, 3, 8] | [2, 7, 4] | [2, 11] if digits[..2] == ['8', '6'] && is_mobile(&digits[2..]) => {
             Some((format!("86 {}", phone(&digits[2..])), length))
+        }
+        // Area code, number in one or two groups, extension; or the country first and the area code without its 0.
+        [area, rest @ ..]
+            if digits[0] == '0'
+                && grouped(rest).is_some_and(|own| landline(&digits[..area + own]) == Some((*area, own))) =>
+        {
+            Some((landline_form(&digits[..area + grouped(rest)?], *area), length))
+        }
+        [2, area @ (2 | 3), rest @ ..] if digits[..2] == ['8', '6'] => {
+            let own = grouped(rest)?;
+            let whole: Vec<char> = std::iter::once('0').chain(digits[2..2 + area + own].iter().copied()).collect();
+            landline(&whole)
+                .filter(|found| *found == (area + 1, own))
+                .map(|(area, _)| (format!("86 {}", landline_form(&whole, area)), length))
         }
         [4, 4, 4, 4] | [4, 4, 4, 4, 1..=3] if is_card(&digits) => {
             let tail: String = digits[digits.len() - 4..].iter().collect();
@@ -349,6 +436,14 @@ mod tests {
             ("电话13812341234。".into(), Some("电话138****1234。".into())),
             ("电话138-1234-1234".into(), Some("电话138****1234".into())),
             ("+8613812341234".into(), Some("+86138****1234".into())),
+            ("电话0633-8781234。".into(), Some("电话0633-****234。".into())),
+            ("电话06338781234".into(), Some("电话0633-****234".into())),
+            ("（0633）8781234转801".into(), Some("（0633-****234转801".into())),
+            ("0532 8781 2345".into(), Some("0532-****2345".into())),
+            ("010-87812345-801".into(), Some("010-****2345".into())),
+            ("+86 633 8781234、86-10-87812345".into(), Some("+86 0633-****234、86 010-****2345".into())),
+            ("批号0633-1234567，02-87812345，0633-12345".into(), None),
+            ("日期0312-2026".into(), None),
             ("单号213812341234".into(), None),
             ("卡号6222020000000000008请退".into(), None),
             ("卡号4111111111111111请退".into(), Some("卡号************1111请退".into())),
@@ -373,6 +468,15 @@ mod tests {
         // HMAC-SHA256 with the key of RFC 4231, test case 2; its text without the spaces, which do not count here.
         let hash = Mask::new(b"Jefe").hash("what do ya want for nothing?", Personal::Name);
         assert_eq!(hash, "404ca403a3181eff5f3832f7f159dd43e1b09620b7635d4c06fe6329aba52d4a");
+    }
+
+    #[test]
+    fn a_secret_is_known_again_by_its_fingerprint() {
+        let (a, b) = (Fingerprint::of(b"a secret of the test"), Fingerprint::of(b"another secret"));
+        assert_ne!(a, b);
+        assert_eq!(a.to_string().len(), 16);
+        assert_eq!(a.to_string().parse(), Ok(a));
+        assert_eq!(serde_json::from_str::<Fingerprint>(&serde_json::to_string(&b).unwrap()).unwrap(), b);
     }
 
     #[test]

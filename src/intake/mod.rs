@@ -23,6 +23,7 @@ mod tests;
 
 pub(crate) use csv::table;
 pub use mapper::{MapError, Mapped, Mapper, Message, Options, kind_of, row_schema};
+pub use mask::Fingerprint;
 pub use registry::Registry;
 pub use route::{Routed, Router, block_schema};
 pub use shown::{Shown, shown};

@@ -398,7 +398,7 @@ impl Folder {
                 return Ok(look);
             }
             match self.list(wall, &mut look)? {
-                Some(name) => self.begin(name, &mut look),
+                Some(name) => self.begin(name, wall, &mut look),
                 None => {
                     self.listed = Some(wall);
                     look.at_end = true;
@@ -422,7 +422,7 @@ impl Folder {
                 place.done = true;
                 look.record.files.insert(format!("{}/{name}", self.source), Some(place.clone()));
             }
-            Err(error) => self.refuse(&name, &error, &mut look),
+            Err(error) => self.refuse(&name, &error, wall, &mut look),
         }
         Ok(look)
     }
@@ -476,17 +476,17 @@ impl Folder {
         }))
     }
 
-    fn begin(&mut self, name: String, look: &mut Look) {
+    fn begin(&mut self, name: String, wall: Millis, look: &mut Look) {
         let at = self.places.get(&name).map_or(0, |p| p.at);
         let path = self.path.join(&name);
         match FileInput::resume(&self.pack, &self.source, self.raw(&name), &path, at, &self.options) {
             Ok(input) => self.open = Some((name, input)),
-            Err(error) => self.refuse(&name, &error, look),
+            Err(error) => self.refuse(&name, &error, wall, look),
         }
     }
 
     /// A file that cannot be read to its end is one dead letter; it stops nothing.
-    fn refuse(&mut self, name: &str, error: &InputError, look: &mut Look) {
+    fn refuse(&mut self, name: &str, error: &InputError, wall: Millis, look: &mut Look) {
         let path = self.path.join(name);
         tracing::error!(file = %path.display(), %error, "a dropped file cannot be read; it is a dead letter");
         let place = self.places.entry(name.to_owned()).or_default();
@@ -505,7 +505,7 @@ impl Folder {
             row: 0,
             length: 0,
             sha256: String::new(),
-            at: 0,
+            at: wall,
         });
     }
 }
@@ -636,6 +636,8 @@ mod tests {
         place.append("in/b.csv", &format!("timestamp,value\n{}", row(0, 1.0)));
         let mut follow = place.follow("in");
         let later = crate::clock::now_ms() + 2 * SETTLED;
-        assert_eq!(place.values(&mut follow, later), (vec![1.0], 1));
+        let refused = follow.look(later).unwrap();
+        assert_eq!(refused.record.dead_letters.iter().map(|l| l.at).collect::<Vec<_>>(), [later]);
+        assert_eq!(place.values(&mut follow, later), (vec![1.0], 0));
     }
 }

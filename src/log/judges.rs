@@ -85,7 +85,7 @@ impl Judges {
         if body.hash() != hash {
             return Err(wrong(format!("its hash is {}", body.hash())));
         }
-        let pack = Pack::read(body).map_err(|findings| {
+        let pack = Pack::read_logged(body).map_err(|findings| {
             let first = findings.first().map_or("", |f| f.message.as_str());
             wrong(format!("this build does not accept it: {first}"))
         })?;

@@ -14,7 +14,7 @@ use super::{Activate, Clock, Committed, Durable, Entry, LogError, OutcomeFiles, 
 use crate::deliver::Summary;
 use crate::deliver::files::{Lengths, OutputError, Outputs};
 use crate::engine::{Engine, Program};
-use crate::intake::{Options, Registry};
+use crate::intake::{Fingerprint, Options, Registry};
 use crate::pack::Pack;
 use crate::record::Kind;
 use crate::response::PackRef;
@@ -55,6 +55,16 @@ pub enum ResumeError {
         made: String,
         /// As asked for.
         asked: String,
+    },
+    /// The secret that replaces person ids.
+    #[error(
+        "日志 {dir} 是用另一个密钥建立的:人员假名会变,以前和以后的记录对不上;请恢复原来的密钥,或者另建日志 the log was made with \
+         another secret: persons would get other pseudonyms and their records would not meet; give the old one back, or \
+         begin a new log"
+    )]
+    Secret {
+        /// The folder.
+        dir: PathBuf,
     },
     /// Another process writes it.
     #[error("another forewarn is running on the log in {dir}")]
@@ -142,6 +152,7 @@ pub fn resume(
         if Outputs::found(&folders.out) != Lengths::default() {
             return Err(ResumeError::Stray { log: folders.log.clone(), out: folders.out.clone() });
         }
+        keep_secret(&folders.log, options)?;
         run.activate(raw, begin)?;
         let files = OutcomeFiles::open(&folders.out, Lengths::default(), head(&run))?;
         let mended = Vec::new();
@@ -151,6 +162,7 @@ pub fn resume(
     judges.add(judge.clone());
     let first = first_commit(&folders.log)?;
     check_form(&first, options, &folders.log)?;
+    check_secret(&folders.log, options)?;
     let saved = newest(&mut run, &mut judges, folders, commits)?;
     let (restored, lengths, summary) = match saved {
         Some((number, lengths, summary)) => (Some(number), lengths, summary),
@@ -216,6 +228,32 @@ fn check_form(first: &Commit, options: &Options, dir: &Path) -> Result<(), Resum
     };
     let (made, asked) = (said(first.entries.len(), clock), said(options.partitions.max(1) as usize, options.clock));
     if made == asked { Ok(()) } else { Err(ResumeError::Form { dir: dir.to_owned(), made, asked }) }
+}
+
+/// The file that tells which secret a log was made with, in its folder.
+const SECRET: &str = "secret.fingerprint";
+
+fn keep_secret(dir: &Path, options: &Options) -> Result<(), ResumeError> {
+    let path = dir.join(SECRET);
+    let part = dir.join(format!("{SECRET}.part"));
+    let written = std::fs::write(&part, format!("{}\n", Fingerprint::of(&options.secret)))
+        .and_then(|()| std::fs::File::open(&part)?.sync_all())
+        .and_then(|()| std::fs::rename(&part, &path));
+    written.map_err(|source| LogError::File { action: "write", path, source }.into())
+}
+
+/// Another secret than the log's is refused. A log of an earlier build has no fingerprint: it gets that of this start.
+fn check_secret(dir: &Path, options: &Options) -> Result<(), ResumeError> {
+    let path = dir.join(SECRET);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => match text.parse::<Fingerprint>() {
+            Ok(made) if made == Fingerprint::of(&options.secret) => Ok(()),
+            Ok(_) => Err(ResumeError::Secret { dir: dir.to_owned() }),
+            Err(error) => Err(LogError::Damaged { place: path.display().to_string(), what: error.to_string() }.into()),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => keep_secret(dir, options),
+        Err(source) => Err(LogError::File { action: "read", path, source }.into()),
+    }
 }
 
 /// Takes up the newest snapshot that belongs to this log; gives its commit, and lengths and summary of the outcomes then.

@@ -35,7 +35,7 @@ pub enum RetellError {
 }
 
 /// What the log tells about a warning.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Retold {
     /// Its changes with the pack that judged each, in order.
     pub changes: Vec<(Warning, Arc<Pack>)>,

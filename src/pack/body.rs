@@ -67,6 +67,15 @@ impl Pack {
         super::read::read(body).map(|(pack, _)| pack)
     }
 
+    /// Reads a body that a log was judged by. What was accepted then is accepted now: findings that came with later builds
+    /// and change no meaning do not keep a log from being read.
+    ///
+    /// # Errors
+    /// All findings, when at least one is an error to every build.
+    pub fn read_logged(body: Body) -> Result<Pack, Vec<Finding>> {
+        super::read::read_logged(body)
+    }
+
     /// Reads and checks a body and gives the warnings too.
     ///
     /// # Errors

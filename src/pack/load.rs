@@ -137,14 +137,7 @@ impl Loaded {
             Ok(text) => {
                 self.body.files.insert(inner.to_owned(), text);
             }
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => self.findings.push(Finding {
-                code: "not-utf8",
-                severity: Severity::Error,
-                place: Place { file: inner.to_owned(), ..Place::default() },
-                message: "the file is not UTF-8".to_owned(),
-                message_zh: "文件不是 UTF-8 编码".to_owned(),
-                hint: Some("save it as UTF-8 / 请另存为 UTF-8".to_owned()),
-            }),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => self.findings.push(not_utf8(inner)),
             Err(source) => return Err(LoadError::Read { path: path.to_owned(), source }),
         }
         self.disk.insert(inner.to_owned(), path.to_owned());
@@ -169,6 +162,18 @@ impl Loaded {
                 self.body.files.insert((*path).to_owned(), (*text).to_owned());
             }
         }
+    }
+}
+
+/// What is said of a file that is no text.
+pub(crate) fn not_utf8(file: &str) -> Finding {
+    Finding {
+        code: "not-utf8",
+        severity: Severity::Error,
+        place: Place { file: file.to_owned(), ..Place::default() },
+        message: "the file is not UTF-8".to_owned(),
+        message_zh: "文件不是 UTF-8 编码".to_owned(),
+        hint: Some("save it as UTF-8 / 请另存为 UTF-8".to_owned()),
     }
 }
 

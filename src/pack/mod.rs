@@ -28,7 +28,7 @@ pub use load::{LoadError, Loaded};
 pub use lock::{LOCK_FILE, Lock, Locked};
 pub use model::ModelFile;
 pub use plan::{Plan, PlanLevel, Step};
-pub use read::{Expected, Fields, Series, TestCase, TestFile, TestFileError, TestRow};
+pub use read::{Expected, Fields, Series, TestCase, TestFile, TestRow};
 pub use rule::*;
 pub use scorecard::{Measure, Scorecard, ScorecardFeature, ScorecardOutcome, ScorecardRecord, Shape};
 pub use shared::{Department, IndustryFile, Region, Regions};

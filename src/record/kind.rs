@@ -1,6 +1,10 @@
 //! The six kinds of record that come from outside, and the two the engine makes for itself.
 
-use super::{Column, ENRICHMENT, ENVELOPE, SIGNAL, VALUE, feedback, inspection, iot, licensing, registry, supervision};
+use super::{
+    Check, Column, ENRICHMENT, ENVELOPE, SENSOR_TYPES, SIGNAL, VALUE, feedback, inspection, iot, licensing, registry,
+    supervision,
+};
+use std::collections::BTreeSet;
 
 /// The kind of a record.
 #[derive(
@@ -78,4 +82,52 @@ pub fn columns(kind: Kind) -> Vec<Column> {
         all.extend_from_slice(ENRICHMENT);
     }
     all
+}
+
+/// The words that a column of a kind may hold, if its words are fixed. What a row takes over from the registry holds the
+/// registry's words.
+#[must_use]
+pub fn words(kind: Kind, column: &str) -> Option<Vec<&'static str>> {
+    match (kind, column) {
+        (Kind::Iot, "sensor_type") => return Some(SENSOR_TYPES.iter().map(|s| s.word).collect()),
+        // Readings stand in the normal unit of their type, whatever was sent.
+        (Kind::Iot, "unit") => {
+            let units: BTreeSet<&str> = SENSOR_TYPES.iter().map(|s| s.unit).filter(|u| !u.is_empty()).collect();
+            return Some(units.into_iter().collect());
+        }
+        _ => {}
+    }
+    let own = ENVELOPE.iter().chain(kind.own_columns());
+    let taken = registry::COLUMNS.iter().filter(|c| match c.name {
+        "status" => column == "object_status",
+        "risk_class" => column == "risk_class",
+        _ => false,
+    });
+    own.filter(|c| c.name == column).chain(taken).find_map(|c| match c.check {
+        Check::OneOf(words) => Some(words.to_vec()),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_of_fixed_words_know_their_words() {
+        for (kind, column, word) in [
+            (Kind::Iot, "sensor_type", "gas_lel"),
+            (Kind::Iot, "status", "good"),
+            (Kind::Iot, "unit", "MPa"),
+            (Kind::Iot, "object_status", "suspended"),
+            (Kind::Supervision, "action", "penalty"),
+            (Kind::Licensing, "action", "revoke"),
+            (Kind::Supervision, "industry", "gas"),
+            (Kind::Signal, "risk_class", "D"),
+        ] {
+            assert!(words(kind, column).is_some_and(|all| all.contains(&word)), "{column}");
+        }
+        assert_eq!(words(Kind::Supervision, "category"), None);
+        assert_eq!(words(Kind::Registry, "object_status"), words(Kind::Registry, "status"));
+    }
 }

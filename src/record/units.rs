@@ -151,6 +151,12 @@ pub fn convert(value: f64, from: &str, to: &str) -> Option<f64> {
     Some((value * factor + offset - to_offset) / to_factor)
 }
 
+/// True when a number in a unit is the same number in the normal unit of the sensor type: `℃` is `Cel`, `kPa` is not `MPa`.
+#[must_use]
+pub fn is_normal(text: &str, sensor: &SensorType) -> bool {
+    [0.0, 1.0].into_iter().all(|value| convert(value, text, sensor.unit) == Some(value))
+}
+
 /// Factors between decimal units are whole numbers; the quotient of their binary forms may miss them by a bit.
 fn near_whole(factor: f64) -> f64 {
     if (factor - factor.round()).abs() < factor * 1e-12 { factor.round() } else { factor }
@@ -194,6 +200,23 @@ mod tests {
             ("", "%"),
         ] {
             assert_eq!(convert(1.0, from, to), None, "{from} -> {to}");
+        }
+    }
+
+    #[test]
+    fn another_spelling_of_the_normal_unit_is_the_normal_unit() {
+        let of = |word: &str| SENSOR_TYPES.iter().find(|s| s.word == word).unwrap();
+        for (unit, word, same) in [
+            ("℃", "temp_c", true),
+            ("K", "temp_c", false),
+            ("[degF]", "temp_c", false),
+            ("%", "humidity_rh", true),
+            ("%", "gas_lel", false),
+            ("kPa", "pressure_mpa", false),
+            ("人", "visitors", true),
+            ("foo", "visitors", false),
+        ] {
+            assert_eq!(is_normal(unit, of(word)), same, "{unit} of {word}");
         }
     }
 

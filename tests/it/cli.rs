@@ -111,7 +111,9 @@ fn exit_codes_tell_findings_from_wrong_use() {
     let no_folder =
         settings("folder.yaml", &format!("rules: {rules}\nsecret: env:PATH\ninputs: {{ readings: no/a.csv }}"));
     let no_secret = settings("secret.yaml", &format!("rules: {rules}\ninputs: {{ readings: a.csv }}"));
-    let kafka = settings("kafka.yaml", "kafka: { bootstrap: \"127.0.0.1:1\" }");
+    let no_models = settings("models.yaml", &format!("rules: {rules}\nmodels: no-such\nsecret: env:PATH"));
+    let no_rules = settings("rules.yaml", "rules: no-such\nsecret: env:PATH");
+    let series = "readings=tests/data/nab/speed_t4013.csv";
     for (args, code, says) in [
         (vec!["check", PACK], 0, ""),
         (vec!["check", &broken], 1, "objekt_id"),
@@ -119,9 +121,17 @@ fn exit_codes_tell_findings_from_wrong_use() {
         (vec!["replay", "--rules", PACK, "--out", &out, "--records", "nothing=README.md"], 2, "no source \"nothing\""),
         (vec!["replay", "--rules", PACK, "--out", &out, "--records", "readings=no-such-file.csv"], 1, "no-such-file"),
         (vec!["replay", "--rules", &broken, "--out", &out, "--records", "readings=README.md"], 2, "forewarn check"),
+        (
+            vec!["replay", "--rules", PACK, "--models", "no-such", "--out", &out, "--records", series],
+            2,
+            "--models no-such: 没有此文件夹",
+        ),
+        (vec!["replay", "--rules", "no-such", "--out", &out, "--records", series], 2, "no-such: 没有此文件夹"),
+        (vec!["model", "list", "--models", "README.md"], 2, "--models README.md: 不是文件夹"),
+        (vec!["run", "--config", &no_models], 2, "no-such: 没有此文件夹"),
+        (vec!["run", "--config", &no_rules], 2, "no-such: 没有此文件夹"),
         (vec!["explain", "w1-2", "--out", &out], 1, "holds no log"),
         (vec!["explain", "w1-2", "--config", "no-such.yaml"], 1, "no-such.yaml"),
-        (vec!["explain", "w1-2", "--config", &kafka], 2, "is no warning id"),
         (vec!["explain", "w1-2"], 2, "--out"),
         (vec!["dead-letters", "list", "--out", &out], 1, "dead-letters.jsonl"),
         (vec!["model", "score", "nothing", "--series", "a.csv", "--out", &out], 2, "no model \"nothing\""),
@@ -227,6 +237,7 @@ fn a_dead_letter_is_listed_shown_and_becomes_a_record_once_its_cause_is_mended()
         ["reason", "origin", "offset", "length", "sha256"].map(|name| line[name].clone())
     };
     assert_eq!(letter("same"), letter("out"));
+    check(&["dead-letters", "list", "--out", &out], 0, &["1 of 1"]);
 
     let pack = run.dir.path().join("pack");
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join(PACK), &pack);
@@ -243,6 +254,51 @@ fn a_dead_letter_is_listed_shown_and_becomes_a_record_once_its_cause_is_mended()
     assert_eq!(summary["records"]["used"], 1, "{summary}");
 
     check(&["dead-letters", "replay", "--out", &out, "--to", &out, "--rules", PACK], 2, &["another folder"]);
+    let no_models = ["dead-letters", "replay", "--out", &out, "--to", &mended, "--rules", PACK, "--models", "no-such"];
+    check(&no_models, 2, &["--models no-such"]);
+
+    // It became a record, so that it is listed and sent in again only when asked for.
+    check(&["dead-letters", "list", "--out", &out], 0, &["0 of 1", "sent in again: 1"]);
+    check(&["dead-letters", "list", "--out", &out, "--all"], 0, &["1 of 1", "series.csv", "已重放"]);
+    check(&["dead-letters", "replay", "--out", &out, "--to", &mended, "--rules", &rules], 0, &["0 messages"]);
+    run.replay("series.csv");
+    check(&["dead-letters", "list", "--out", &out], 0, &["1 of 1"]);
+}
+
+#[test]
+fn a_dead_letter_is_shown_from_another_folder_than_that_of_its_replay() {
+    let run = Run::new();
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join(PACK);
+    let done = Command::new(env!("CARGO_BIN_EXE_forewarn"))
+        .args(["replay", "--out", "here", "--records", "readings=series.csv", "--rules"])
+        .arg(rules)
+        .current_dir(run.dir.path())
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    check(&["dead-letters", "show", "1", "--out", &run.path("here")], 0, &["2014/04/15 00:00:00"]);
+}
+
+#[test]
+fn test_files_are_checked_with_the_rules_and_say_where_they_are_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = dir.path().join("rules");
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("rules"), &rules);
+    let root = rules.display().to_string();
+    check(&["check", &root], 0, &["0 errors"]);
+    let tests = rules.join("gas/gas_leak_lel.test.yaml");
+    let text = std::fs::read_to_string(&tests).unwrap();
+    let bad =
+        text.replace("indicator: gas_leak_lel", "indicator: gas_leak_lell").replacen("    expect:", "    expekt:", 1);
+    assert_ne!(bad, text);
+    std::fs::write(&tests, &bad).unwrap();
+    let line = bad.lines().position(|l| l.starts_with("    expekt:")).unwrap() + 1;
+    let place = format!("gas_leak_lel.test.yaml:{line}:5 此处没有字段“expekt”");
+    let id = "gas_leak_lel.test.yaml:1:12 没有指标“gas_leak_lell”";
+    check(&["check", &root], 1, &[&place, id, "did you mean \"gas_leak_lel\"?"]);
+    check(&["check", &tests.display().to_string()], 1, &[&place, id]);
+    check(&["test", &tests.display().to_string()], 1, &[&place]);
+    check(&["check", &rules.join("food").display().to_string()], 0, &["0 errors"]);
 }
 
 #[test]

@@ -434,8 +434,16 @@ fn a_dead_letter_sent_in_again_becomes_a_record_of_the_running_system() {
     let total = place.summary().records.total;
     assert_eq!((total.incoming, total.used, total.dead_lettered, total.quarantined), (4, 2, 1, 1), "{said}");
 
+    // It is listed and sent again only when asked for.
+    let (_, said) = ask(&place, &["dead-letters", "list"]);
+    assert!(said.contains("1 of 2") && said.contains("已重放 sent in again: 1") && !said.contains("future"), "{said}");
+    let (_, said) = ask(&place, &["dead-letters", "list", "--all"]);
+    assert!(said.contains("2 of 2") && said.contains("future"), "{said}");
+    let (code, said) = ask(&place, &["dead-letters", "replay", "--reason", "future"]);
+    assert!(code == Some(0) && said.contains("commit: 0"), "{said}");
+
     // Handed over while nobody runs: taken at the next start, once.
-    let (code, _) = ask(&place, &["dead-letters", "replay", "--reason", "future"]);
+    let (code, _) = ask(&place, &["dead-letters", "replay", "--reason", "future", "--all"]);
     assert_eq!(code, Some(0));
     let running = place.start();
     while place.path("out/inbox").read_dir().unwrap().count() > 0 && began.elapsed() < Duration::from_secs(40) {
@@ -468,6 +476,35 @@ fn a_warning_is_explained_while_the_system_runs_and_only_one_may_run() {
     assert!(said.contains("another forewarn is running"), "{said}");
     let (fine, said) = running.interrupt();
     assert!(fine, "{said}");
+}
+
+#[test]
+fn a_log_goes_on_under_the_secret_it_was_made_with_only() {
+    let place = Place::new("rules", "inputs: { iot: iot.jsonl }");
+    place.append("iot.jsonl", reading(0, now()).as_bytes());
+    let running = place.start();
+    running.wait_for_log_time(now());
+    running.kill();
+    let fingerprint = place.read("out/log/secret.fingerprint");
+    assert!(!fingerprint.contains(SECRET) && fingerprint.trim().len() == 16, "{fingerprint}");
+
+    std::fs::write(place.path("secret"), "another secret of the test").unwrap();
+    let (code, said) = ask(&place, &["run"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("另一个密钥") && said.contains("another secret"), "{said}");
+    std::fs::write(place.path("secret"), SECRET).unwrap();
+    let running = place.start();
+    running.wait_for_log_time(now());
+    let (fine, said) = running.interrupt();
+    assert!(fine, "{said}{}", place.read("stderr"));
+
+    // A log of an earlier build does not say its secret: the next start writes it down.
+    std::fs::remove_file(place.path("out/log/secret.fingerprint")).unwrap();
+    let running = place.start();
+    running.wait_for_log_time(now());
+    let (fine, said) = running.interrupt();
+    assert!(fine, "{said}{}", place.read("stderr"));
+    assert_eq!(place.read("out/log/secret.fingerprint"), fingerprint);
 }
 
 #[test]

@@ -51,7 +51,8 @@ fn passes(rules: &str) -> usize {
     let mut count = 0;
     for path in files_of(rules) {
         let text = std::fs::read_to_string(&path).unwrap();
-        let file = TestFile::read(&text).unwrap_or_else(|e| panic!("{}: {e:?}", path.display()));
+        let file =
+            TestFile::read(&path.display().to_string(), &text).unwrap_or_else(|e| panic!("{}: {e:?}", path.display()));
         for test in &file.tests {
             count += 1;
             for (how, delivery) in [
@@ -78,7 +79,7 @@ fn every_indicator_in_force_has_a_test_that_fires_and_a_near_miss() {
     let mut fires = BTreeSet::new();
     let mut near_miss = BTreeSet::new();
     for path in files() {
-        let file = TestFile::read(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let file = TestFile::read(&path.display().to_string(), &std::fs::read_to_string(&path).unwrap()).unwrap();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         assert_eq!(name, format!("{}.test.yaml", file.indicator), "the file of an indicator's tests has its name");
         for test in &file.tests {
@@ -101,7 +102,7 @@ fn every_indicator_in_force_has_a_test_that_fires_and_a_near_miss() {
 fn a_wrong_expectation_fails_with_a_timeline() {
     let tests = RuleTests::new(Arc::new(pack())).unwrap();
     let text = std::fs::read_to_string("rules/gas/gas_leak_lel.test.yaml").unwrap();
-    let mut file = TestFile::read(&text).unwrap();
+    let mut file = TestFile::read("gas_leak_lel.test.yaml", &text).unwrap();
     let test = &mut file.tests[0];
     test.expect[1].at = "6m".parse().unwrap();
     let verdict = tests.run(&file.indicator, test, Delivery::PLAIN).unwrap();

@@ -60,9 +60,16 @@ pub(crate) struct Evaluate {
 /// Where model files are.
 #[derive(Debug, Args)]
 pub(crate) struct Models {
-    /// Folder of the models; those built in, when it is not there
-    #[arg(long, value_name = "DIR", default_value = "models")]
-    pub(crate) models: PathBuf,
+    /// Folder of the models; `models` when there is one, and what it lacks is built in
+    #[arg(long, value_name = "DIR")]
+    pub(crate) models: Option<PathBuf>,
+}
+
+impl Models {
+    /// The folder; it is there if it was named.
+    pub(crate) fn folder(&self) -> Result<PathBuf, CliError> {
+        super::replay::models(self.models.as_deref(), Path::new("models"))
+    }
 }
 
 #[derive(Debug, Args)]
@@ -140,7 +147,7 @@ pub(crate) struct Score {
 pub(crate) fn run(command: &ModelCommand) -> Result<u8, CliError> {
     match command {
         ModelCommand::List(models) => {
-            list(&read(&models.models)?);
+            list(&read(&models.folder()?)?);
             Ok(0)
         }
         ModelCommand::Fit(fit) => risk::fit(fit),
@@ -166,7 +173,7 @@ pub(crate) fn run(command: &ModelCommand) -> Result<u8, CliError> {
 
 /// The model of a name.
 fn one(models: &Models, name: &str) -> Result<ModelFile, CliError> {
-    let mut models = read(&models.models)?;
+    let mut models = read(&models.folder()?)?;
     models.remove(name).ok_or_else(|| {
         let names: Vec<&str> = models.keys().map(String::as_str).collect();
         CliError::Usage(format!("no model \"{name}\"; there are {}", names.join(", ")))

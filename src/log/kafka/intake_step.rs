@@ -315,7 +315,8 @@ fn made(pack: Pack, options: &Options, registry: Registry) -> Result<Made, MapEr
 impl IntakeStep for Mapping {
     fn pack(&mut self, hash: &str, body: &Body) -> Result<(), LogError> {
         let damaged = |what: String| LogError::Damaged { place: format!("pack {hash}"), what };
-        let pack = Pack::read(body.clone()).map_err(|findings| damaged(format!("{} findings", findings.len())))?;
+        let pack =
+            Pack::read_logged(body.clone()).map_err(|findings| damaged(format!("{} findings", findings.len())))?;
         let registry = match &mut self.made {
             Some(made) => std::mem::take(made.router.registry()),
             None => std::mem::take(&mut self.registry),

@@ -27,7 +27,7 @@ impl Ready {
     pub(super) fn fetch(client: &Client, hash: &str) -> Result<Ready, LogError> {
         let damaged = |what: String| LogError::Damaged { place: format!("pack {hash}"), what };
         let body = read_packs(client)?.body(hash)?;
-        let pack = Pack::read(body).map_err(|findings| damaged(format!("{} findings", findings.len())))?;
+        let pack = Pack::read_logged(body).map_err(|findings| damaged(format!("{} findings", findings.len())))?;
         let program = Program::new(&pack).map_err(|e| damaged(e.to_string()))?;
         Ok(Ready { pack: Arc::new(pack), program: Arc::new(program) })
     }

@@ -52,7 +52,7 @@ pub fn publish_prepare(
     let packs = read_packs(client)?;
     if let Some((_, active)) = &packs.active {
         let place = || format!("active pack {active}");
-        let old = Pack::read(packs.body(active)?)
+        let old = Pack::read_logged(packs.body(active)?)
             .map_err(|f| LogError::Damaged { place: place(), what: format!("{} findings", f.len()) })?;
         let drops = drops(&old, pack);
         if !drops.is_empty() {

@@ -6,6 +6,7 @@ use super::packs::{read_packs, record};
 use super::reader::{asker, partitions_by, retriable};
 use super::transaction::Transactional;
 use super::{DEAD_LETTERS, LOG, LOG_MESSAGE_BYTES_MAX, PACKS, PROGRESS, REGISTRY, WARNINGS};
+use crate::intake::Fingerprint;
 use crate::pack::Pack;
 use crate::record::{Kind, Millis};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -22,6 +23,34 @@ pub struct LogForm {
     pub partitions: u32,
     /// How log time moves.
     pub clock: Clock,
+    /// Which secret replaces person ids; logs of earlier builds do not say, and settings may have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Fingerprint>,
+}
+
+impl LogForm {
+    /// True when a log of this form goes on under settings of the other.
+    #[must_use]
+    pub fn fits(self, asked: LogForm) -> bool {
+        self.differs(asked).is_none()
+    }
+
+    /// What keeps a log of this form from going on under settings of the other, in plain words.
+    #[must_use]
+    pub fn differs(self, asked: LogForm) -> Option<String> {
+        if (self.partitions, self.clock) != (asked.partitions, asked.clock) {
+            return Some(format!(
+                "made with {} partitions and clock {:?}, the settings say {} and {:?}: both are fixed with the log",
+                self.partitions, self.clock, asked.partitions, asked.clock
+            ));
+        }
+        let other = self.secret.zip(asked.secret).is_some_and(|(made, asked)| made != asked);
+        other.then(|| {
+            "日志是用另一个密钥建立的:人员假名会变,以前和以后的记录对不上;请恢复原来的密钥 made with another secret: persons \
+             would get other pseudonyms and their records would not meet; give the old one back"
+                .to_owned()
+        })
+    }
 }
 
 /// A topic that is not as it should be.
@@ -144,9 +173,10 @@ pub async fn create_topics(
         }
     }
     match read_packs(client)?.log {
-        Some(found) if found != form => Err(other_form(found, form)),
-        Some(_) => Ok(made),
-        None => {
+        Some(found) if !found.fits(form) => Err(other_form(found, form)),
+        Some(found) if found.secret.is_some() || form.secret.is_none() => Ok(made),
+        // A new log, or one of an earlier build, which did not say its secret.
+        _ => {
             let mut out = Transactional::new(client, "forewarn-publish".to_owned());
             out.fence()?;
             out.commit(&[record(client, "log", &form)?], None)?;
@@ -156,13 +186,7 @@ pub async fn create_topics(
 }
 
 fn other_form(found: LogForm, form: LogForm) -> LogError {
-    LogError::Damaged {
-        place: LOG.to_owned(),
-        what: format!(
-            "made with {} partitions and clock {:?}, the settings say {} and {:?}: both are fixed with the log",
-            found.partitions, found.clock, form.partitions, form.clock
-        ),
-    }
+    LogError::Damaged { place: LOG.to_owned(), what: found.differs(form).unwrap_or_default() }
 }
 
 /// Compares the topics with what the settings and the pack need; changes nothing.
@@ -191,7 +215,7 @@ pub fn check_topics(
         return Ok(findings);
     }
     match read_packs(client)?.log {
-        Some(found) if found == form => {}
+        Some(found) if found.fits(form) => {}
         Some(found) => {
             findings.push(TopicFinding { topic: client.name(LOG), what: other_form(found, form).to_string() });
         }
@@ -201,4 +225,23 @@ pub fn check_topics(
         }
     }
     Ok(findings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_goes_on_under_its_own_secret_and_one_that_does_not_say_under_any() {
+        let form =
+            |secret: Option<&[u8]>| LogForm { partitions: 4, clock: Clock::Wall, secret: secret.map(Fingerprint::of) };
+        let (one, other, none) = (form(Some(b"one")), form(Some(b"other")), form(None));
+        assert!(one.fits(one) && none.fits(one) && one.fits(none));
+        assert!(one.differs(other).is_some_and(|what| what.contains("another secret")));
+        let eight = LogForm { partitions: 8, ..one };
+        assert!(one.differs(eight).is_some_and(|what| what.contains("made with 4 partitions")));
+        let old: LogForm = serde_json::from_str(r#"{"partitions":4,"clock":"wall"}"#).unwrap();
+        assert_eq!(old, none);
+        assert_eq!(serde_json::to_string(&none).unwrap(), r#"{"partitions":4,"clock":"wall"}"#);
+    }
 }

@@ -9,6 +9,7 @@ use arrow::array::{Array, ArrayRef, new_null_array};
 use arrow::compute::concat;
 use arrow::datatypes::{DataType, Schema};
 use arrow::record_batch::RecordBatch;
+use datafusion_common::ScalarValue;
 use datafusion_physical_expr::PhysicalExpr;
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ struct Inner {
     tree: Arc<dyn PhysicalExpr>,
     class: Class,
     returns: DataType,
+    never_true: bool,
 }
 
 /// The result over a batch.
@@ -46,7 +48,7 @@ impl Expression {
     /// The first thing wrong, with its place.
     pub fn compile(text: &str, columns: &Schema, want: Want) -> Result<Expression, ExpressionError> {
         let (tree, source) = parse(text)?;
-        let lowered = lower(&tree, &source, columns, want)?;
+        let lowered = lower(&tree, &source, columns, want).map_err(|e| source.or_meant(e, want))?;
         let reads: Vec<String> = lowered.columns.iter().map(|i| columns.field(*i).name().clone()).collect();
         let positions = lowered.columns.iter().map(|i| (*i, columns.field(*i).data_type().clone())).collect();
         let mut reads = reads;
@@ -55,6 +57,8 @@ impl Expression {
             Want::Column(ty) => ty.arrow(),
             _ => lowered.value.class.arrow(),
         };
+        let constant = lowered.value.literal.as_ref();
+        let never_true = constant.is_some_and(|v| v.is_null() || *v == ScalarValue::Boolean(Some(false)));
         Ok(Expression {
             inner: Arc::new(Inner {
                 text: text.to_owned(),
@@ -63,6 +67,7 @@ impl Expression {
                 tree: lowered.value.expr,
                 class: lowered.value.class,
                 returns,
+                never_true,
             }),
         })
     }
@@ -71,6 +76,12 @@ impl Expression {
     #[must_use]
     pub fn reads(&self) -> &[String] {
         &self.inner.reads
+    }
+
+    /// True of a condition that depends on no row and does not hold.
+    #[must_use]
+    pub fn is_never_true(&self) -> bool {
+        self.inner.never_true
     }
 
     /// The text it was compiled from.

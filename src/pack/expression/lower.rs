@@ -236,7 +236,7 @@ impl Lowering<'_> {
             );
             return Err(match nearest(name, self.schema.fields().iter().map(|f| f.name().as_str())) {
                 Some(known) => error.hint(format!("did you mean \"{known}\"? / 是否指 {known}?")),
-                None => error,
+                None => error.hint(format!("a text stands in single quotes: '{name}' / 文本要加单引号: '{name}'")),
             });
         };
         let ty = self.schema.field(index).data_type();

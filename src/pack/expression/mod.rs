@@ -8,7 +8,8 @@
 //! What differs from a database on purpose: `/` always gives a fraction (`1 / 2` is 0.5), a number is never compared
 //! with text, names are case-sensitive.
 //! Where: `parse` (limits, text to tree), `lower` (tree to checked, typed operations), `class` (types and casts),
-//! `call` (an operation over columns), `functions` (the allow-list), `compiled` (what others hold).
+//! `call` (an operation over columns), `functions` (the allow-list), `compiled` (what others hold), `never` (comparisons
+//! that no row can fulfil).
 //! Not here: aggregates and windows (the engine's measures), which column belongs to which source.
 
 mod call;
@@ -17,6 +18,7 @@ mod compiled;
 mod error;
 mod functions;
 mod lower;
+mod never;
 mod parse;
 
 #[cfg(test)]
@@ -26,3 +28,4 @@ pub use class::Want;
 pub use compiled::{Evaluated, Expression};
 pub use error::ExpressionError;
 pub use functions::{FunctionDoc, functions};
+pub(crate) use never::{WORDS, never, no_word, pinned, results};

@@ -5,6 +5,7 @@
 //! tokens and nesting are counted on the token list first.
 //! Not here: which parts of SQL are allowed (`lower`).
 
+use super::class::Want;
 use super::error::{ExpressionError, Place};
 use sqlparser::ast::Expr;
 use sqlparser::dialect::PostgreSqlDialect;
@@ -54,12 +55,25 @@ const FORBIDDEN: &[Keyword] = &[
 /// A text and where its lines begin, to turn the parser's line and column into a character offset.
 pub(super) struct Source {
     line_starts: Vec<usize>,
+    /// The first `||`.
+    joined: Place,
 }
 
 impl Source {
     fn new(text: &str) -> Source {
         let breaks = text.chars().enumerate().filter(|(_, c)| *c == '\n').map(|(i, _)| i + 1);
-        Source { line_starts: std::iter::once(0).chain(breaks).collect() }
+        Source { line_starts: std::iter::once(0).chain(breaks).collect(), joined: None }
+    }
+
+    /// A condition whose types do not fit and that has a `||`: written for OR, mostly.
+    pub(super) fn or_meant(&self, error: ExpressionError, want: Want) -> ExpressionError {
+        match self.joined {
+            Some(_) if error.code == "sql-type" && want == Want::Bool => {
+                ExpressionError::ty("|| joins texts, it is not \"or\"", "|| 是连接文字,不是“或”", self.joined)
+                    .hint("write OR / 请写 OR")
+            }
+            _ => error,
+        }
     }
 
     fn offset(&self, at: Location) -> Option<usize> {
@@ -82,14 +96,22 @@ pub(super) fn parse(text: &str) -> Result<(Expr, Source), ExpressionError> {
         let en = format!("the expression has {} bytes, at most {TEXT_MAX} are allowed", text.len());
         return Err(ExpressionError::limit(en, format!("表达式过长,最多 {TEXT_MAX} 字节"), None));
     }
-    let source = Source::new(text);
+    let mut source = Source::new(text);
     let mut tokens = Vec::new();
     let tokenized = Tokenizer::new(&PostgreSqlDialect {}, text).tokenize_with_location_into_buf(&mut tokens);
     if let Err(e) = tokenized {
         let at = source.offset(e.location).map(|start| (start, 1));
-        return Err(ExpressionError::syntax(e.message.clone(), format!("无法识别:{}", e.message), at));
+        return Err(match e.message.as_str() {
+            "Unterminated string literal" => {
+                ExpressionError::syntax("the quote that begins here is not closed", "此处开始的引号没有闭合", at)
+                    .hint("write 'text' / 文本写作 'text'")
+            }
+            other => ExpressionError::syntax(other, format!("无法识别:{other}"), at),
+        });
     }
     check_tokens(&tokens, &source)?;
+    let joined = tokens.iter().find(|t| t.token == Token::StringConcat);
+    source.joined = joined.and_then(|t| source.place(t.span));
     let places: Vec<Span> = tokens.iter().filter(|t| !is_space(&t.token)).map(|t| t.span).collect();
     let mut parser = Parser::new(&PostgreSqlDialect {}).with_recursion_limit(PARSER_DEPTH);
     parser = parser.with_tokens_with_locations(tokens);
@@ -120,8 +142,35 @@ fn check_tokens(tokens: &[TokenWithSpan], source: &Source) -> Result<(), Express
         return Err(ExpressionError::limit(en, zh, None).hint("use IN (...) or a table / 可改用 IN (...)"));
     }
     let mut nesting = Nesting::default();
+    let mut open = Vec::new();
+    // What stands before the token, when it asks for a condition behind it.
+    let mut waits: Option<&str> = None;
     for t in tokens {
+        if is_space(&t.token) {
+            continue;
+        }
+        let place = source.place(t.span);
         match &t.token {
+            Token::LParen => open.push(place),
+            Token::RParen => drop(open.pop()),
+            _ => {}
+        }
+        match (&t.token, waits) {
+            (Token::Word(w), Some(before)) if w.quote_style.is_none() && joins(w.keyword) => {
+                let (en, zh) = (format!("{} follows {before}", w.value), format!("{before} 之后不能是 {}", w.value));
+                return Err(
+                    ExpressionError::syntax(en, zh, place).hint("a condition stands between them / 两者之间应有条件")
+                );
+            }
+            _ => {}
+        }
+        waits = match &t.token {
+            Token::Word(w) if w.quote_style.is_none() && joins(w.keyword) => Some(&w.value),
+            _ => None,
+        };
+        match &t.token {
+            Token::Overlap => return Err(other_sign("&&", "AND", place)),
+            Token::ExclamationMark => return Err(other_sign("!", "NOT", place)),
             Token::Whitespace(Whitespace::SingleLineComment { .. } | Whitespace::MultiLineComment(_)) => {
                 return Err(ExpressionError::syntax(
                     "comments are not allowed inside an expression",
@@ -130,7 +179,6 @@ fn check_tokens(tokens: &[TokenWithSpan], source: &Source) -> Result<(), Express
                 )
                 .hint("write the comment in the YAML file with # / 注释请写在 YAML 中"));
             }
-            token if is_space(token) => continue,
             Token::Char(c) => return Err(stray(*c, source.place(t.span))),
             // The tokenizer takes every non-ASCII character for a letter.
             Token::Word(w) if w.quote_style.is_none() && w.value.contains(is_typographic) => {
@@ -148,7 +196,30 @@ fn check_tokens(tokens: &[TokenWithSpan], source: &Source) -> Result<(), Express
             return Err(too_deep(source.place(t.span)));
         }
     }
+    if let Some(place) = open.pop() {
+        return Err(ExpressionError::syntax("this parenthesis is not closed", "此括号没有闭合", place));
+    }
     Ok(())
+}
+
+fn joins(keyword: Keyword) -> bool {
+    matches!(keyword, Keyword::AND | Keyword::OR)
+}
+
+/// The places of `==`, which the parser takes for `=`.
+pub(super) fn double_signs(text: &str) -> Vec<Place> {
+    let source = Source::new(text);
+    let mut tokens = Vec::new();
+    match Tokenizer::new(&PostgreSqlDialect {}, text).tokenize_with_location_into_buf(&mut tokens) {
+        Ok(()) => tokens.iter().filter(|t| t.token == Token::DoubleEq).map(|t| source.place(t.span)).collect(),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// A sign of other languages.
+fn other_sign(sign: &str, ours: &str, place: Place) -> ExpressionError {
+    ExpressionError::syntax(format!("{sign} is no sign of SQL"), format!("SQL 中没有 {sign}"), place)
+        .hint(format!("write {ours} / 请写 {ours}"))
 }
 
 fn too_deep(place: Place) -> ExpressionError {
@@ -278,7 +349,24 @@ fn parser_error(error: &ParserError, source: &Source, last: Option<Span>) -> Exp
                 None => (text.as_str(), None),
             };
             let place = place.or_else(|| last.and_then(|span| source.place(span)));
-            ExpressionError::syntax(what, format!("语法错误:{what}"), place)
+            let (en, zh) = plainly(what);
+            ExpressionError::syntax(en, zh, place)
         }
+    }
+}
+
+/// What the parser expected, in plain English and Chinese.
+fn plainly(what: &str) -> (String, String) {
+    let Some((expected, found)) = what.strip_prefix("Expected: ").and_then(|rest| rest.split_once(", found: ")) else {
+        return (what.to_owned(), format!("语法错误:{what}"));
+    };
+    let (en, zh) = match expected {
+        "an expression" => ("a value or condition", "值或条件"),
+        "end of statement" => ("the end of the expression", "表达式的结尾"),
+        other => (other, other),
+    };
+    match found {
+        "EOF" => (format!("{en} should follow, but here is the end"), format!("表达式不完整,后面应有{zh}")),
+        found => (format!("{en} should stand here, not \"{found}\""), format!("此处应为{zh},却是“{found}”")),
     }
 }

@@ -1,21 +1,24 @@
 //! Reads the test file of an indicator.
 //!
 //! In: the text of `<indicator>.test.yaml`, in the same strict subset as the rules. Out: its tests, each with the line it
-//! begins at, or every finding. Not here: running them (`log::RuleTests`).
+//! begins at, or every finding. Not here: running them (`log::RuleTests`), whether a row becomes a record.
 
-use super::scan::{Slip, scan};
-use super::tree::{Data, Lines, Node, read};
+use super::document::{Document, Form};
+use super::schema::{self, near};
+use super::tree::{Data, Node};
 use crate::engine::ChangeKind;
-use crate::pack::Span;
+use crate::pack::{Finding, Severity, Span};
 use crate::record::{Level, Millis, time};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// Fields of a record, in our own envelope.
 pub type Fields = Map<String, Value>;
 
 /// A test file.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TestFile {
     /// 指标 / the indicator
@@ -25,13 +28,14 @@ pub struct TestFile {
 }
 
 /// One test: records in, changes of the indicator's warnings out.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TestCase {
     /// 名称 / what is shown
     pub name: String,
     /// 开始时间 / RFC 3339; offsets count from here, and log time begins here
     #[serde(deserialize_with = "instant")]
+    #[schemars(with = "String")]
     pub start: Millis,
     /// 名录 / registry records, one day old at the start
     #[serde(default)]
@@ -58,20 +62,8 @@ pub struct TestCase {
 /// Longest time that a test may take, ms: log time goes through every border between.
 const LONGEST: Millis = 36_525 * 86_400_000;
 
-impl TestCase {
-    /// The latest time that the test names, ms from its start.
-    fn length(&self) -> Millis {
-        let series = self.series.as_ref().map(|s| {
-            let steps = Millis::try_from(s.value.len()).unwrap_or(Millis::MAX);
-            s.from.millis().saturating_add(s.every.millis().saturating_mul(steps))
-        });
-        let rows = self.rows.iter().map(|r| r.at.millis());
-        rows.chain(series).chain(self.ticks.map(|t| t.millis())).max().unwrap_or(0)
-    }
-}
-
 /// One row.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct TestRow {
     /// 时间 / offset from the start
     pub at: Span,
@@ -81,7 +73,7 @@ pub struct TestRow {
 }
 
 /// Readings at equal distances.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Series {
     /// 间隔 / distance
@@ -91,11 +83,12 @@ pub struct Series {
     pub from: Span,
     /// 读数 / `3*5 12 _*2`: five times 3, once 12, two that were not sent
     #[serde(deserialize_with = "readings")]
+    #[schemars(with = "String")]
     pub value: Vec<Option<f64>>,
 }
 
 /// One change. What is left out is not compared.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expected {
     /// 时间 / offset of the change from the start
@@ -125,81 +118,102 @@ pub struct Expected {
     pub absent: Option<bool>,
 }
 
-/// Why a test file cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {message}")]
-pub struct TestFileError {
-    /// Line, from 1; 0 for the file as a whole.
-    pub line: usize,
-    /// What is wrong.
-    pub message: String,
-}
-
 impl TestFile {
-    /// Reads a text.
+    /// Reads a text. `path`: the file that findings name.
     ///
     /// # Errors
-    /// Every slip of form, or the first test that does not have the form of one.
-    pub fn read(text: &str) -> Result<TestFile, Vec<TestFileError>> {
-        let lines = Lines::new(text);
-        let all = |slips: Vec<Slip>| -> Vec<TestFileError> {
-            slips
-                .into_iter()
-                .map(|s| TestFileError {
-                    line: lines.place(&s.at).0,
-                    message: format!("{} {}", s.message_zh, s.message),
-                })
-                .collect()
-        };
-        let slips = scan(text);
-        if !slips.is_empty() {
-            return Err(all(slips));
+    /// Every finding of its form, each with its place.
+    pub fn read(path: &str, text: &str) -> Result<TestFile, Vec<Finding>> {
+        let mut document = Document::new(path, Form::Test, text);
+        let formed = document.root.is_some() && schema::judge(&mut document);
+        if formed {
+            values(&mut document);
         }
-        let root = read(text).map_err(all)?;
-        let one = |line: usize, message: String| vec![TestFileError { line, message }];
-        let root = root.ok_or_else(|| one(0, "the file is empty".to_owned()))?;
-        let places: Vec<usize> = match root.entry("tests").map(|e| &e.node.data) {
-            Some(Data::List(tests)) => tests.iter().map(|t| line_of(&lines, t)).collect(),
-            _ => return Err(one(1, "a test file has an indicator and a list of tests".to_owned())),
-        };
-        // Test by test first, so that what does not fit is said with its line.
-        if let Some(Data::List(tests)) = root.entry("tests").map(|e| &e.node.data) {
-            let wrong: Vec<TestFileError> = tests
-                .iter()
-                .zip(&places)
-                .filter_map(|(test, line)| {
-                    let error = serde_json::from_value::<TestCase>(test.json()).err()?;
-                    Some(TestFileError { line: *line, message: error.to_string() })
-                })
-                .collect();
-            if !wrong.is_empty() {
-                return Err(wrong);
+        let read = document.root.as_ref().filter(|_| document.findings.is_empty());
+        let typed = read.map(|root| serde_json::from_value::<TestFile>(root.json()));
+        match typed {
+            Some(Ok(mut file)) => {
+                for (i, test) in file.tests.iter_mut().enumerate() {
+                    test.line = document.value(&format!("/tests/{i}/name")).line;
+                }
+                far(&file, &mut document);
+                if document.findings.is_empty() { Ok(file) } else { Err(document.findings) }
             }
+            Some(Err(error)) => {
+                let words = (error.to_string(), format!("内容不成立: {error}"));
+                document.find("wrong-form", Severity::Error, document.whole(), words, None);
+                Err(document.findings)
+            }
+            None => Err(document.findings),
         }
-        let mut file: TestFile = serde_json::from_value(root.json()).map_err(|e| one(1, e.to_string()))?;
-        for (test, line) in file.tests.iter_mut().zip(places) {
-            test.line = line;
+    }
+
+    /// What `check` says of a test file: its form, and whether there is such an indicator.
+    #[must_use]
+    pub fn check(path: &str, text: &str, indicators: &BTreeSet<String>) -> Vec<Finding> {
+        let mut findings = match TestFile::read(path, text) {
+            Ok(_) => Vec::new(),
+            Err(findings) => findings,
+        };
+        let document = Document::new(path, Form::Test, text);
+        let named = document.root.as_ref().and_then(|root| root.entry("indicator"));
+        if let Some(Data::Text(id)) = named.map(|e| &e.node.data)
+            && !indicators.contains(id)
+        {
+            findings.push(Finding {
+                code: "unknown-indicator",
+                severity: Severity::Error,
+                place: document.value("/indicator"),
+                message: format!("no indicator \"{id}\""),
+                message_zh: format!("没有指标“{id}”"),
+                hint: near(id, indicators.iter().map(String::as_str)),
+            });
         }
-        let far: Vec<TestFileError> = file
-            .tests
-            .iter()
-            .filter(|t| t.length() > LONGEST)
-            .map(|t| TestFileError {
-                line: t.line,
-                message: "时间超过 100 年;a time is more than 100 years after the start of the test".to_owned(),
-            })
-            .collect();
-        if far.is_empty() { Ok(file) } else { Err(far) }
+        findings
     }
 }
 
-fn line_of(lines: &Lines, node: &Node) -> usize {
-    let at = match &node.data {
-        // A map begins at its first key; its own place may be that of the dash.
-        Data::Map(entries) => entries.first().map_or(&node.at, |e| &e.key_at),
-        _ => &node.at,
-    };
-    lines.place(at).0
+/// What the schema leaves open: instants and readings are texts there.
+fn values(document: &mut Document) {
+    let Some(root) = document.root.as_ref().map(Node::json) else { return };
+    let tests = root.get("tests").and_then(Value::as_array);
+    let mut told = Vec::new();
+    for (i, test) in tests.into_iter().flatten().enumerate() {
+        let start = test.get("start").and_then(Value::as_str).unwrap_or_default();
+        if time::parse_rfc3339(start, None).is_err() {
+            let words = (format!("\"{start}\" is no instant"), format!("“{start}”不是时间"));
+            told.push((format!("/tests/{i}/start"), words, "2026-03-02T08:00:00+08:00".to_owned()));
+        }
+        let series = test.pointer("/series/value").and_then(Value::as_str);
+        if let Some(Err(part)) = series.map(parts) {
+            let words = (format!("\"{part}\" is no reading"), format!("“{part}”不是读数"));
+            let hint = format!(
+                "3, 3*5 for five of them, _ for none; at most {READINGS} / 3*5 表示五个 3, _ 表示没有发送, 最多 {READINGS} 个"
+            );
+            told.push((format!("/tests/{i}/series/value"), words, hint));
+        }
+    }
+    for (pointer, words, hint) in told {
+        document.find("wrong-form", Severity::Error, document.value(&pointer), words, Some(hint));
+    }
+}
+
+/// Tests that take more time than any test needs.
+fn far(file: &TestFile, document: &mut Document) {
+    for (i, test) in file.tests.iter().enumerate() {
+        let series = test.series.as_ref().map(|s| {
+            let steps = Millis::try_from(s.value.len()).unwrap_or(Millis::MAX);
+            let last = s.from.millis().saturating_add(s.every.millis().saturating_mul(steps));
+            (format!("/tests/{i}/series/every"), last)
+        });
+        let rows = test.rows.iter().enumerate().map(|(n, r)| (format!("/tests/{i}/rows/{n}/at"), r.at.millis()));
+        let ticks = test.ticks.map(|t| (format!("/tests/{i}/ticks"), t.millis()));
+        for (pointer, _) in rows.chain(series).chain(ticks).filter(|(_, at)| *at > LONGEST) {
+            let en = "a time is more than 100 years after the start of the test".to_owned();
+            let words = (en, "距用例开始超过 100 年".to_owned());
+            document.find("duration", Severity::Error, document.value(&pointer), words, None);
+        }
+    }
 }
 
 fn instant<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Millis, D::Error> {
@@ -214,19 +228,22 @@ const READINGS: usize = 100_000;
 
 fn readings<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Option<f64>>, D::Error> {
     let text = String::deserialize(from)?;
-    let wrong = |part: &str| {
-        serde::de::Error::custom(format!("\"{part}\" is no reading; write 3, 3*5 for five of them, _ for none"))
-    };
+    parts(&text).map_err(|part| serde::de::Error::custom(format!("\"{part}\" is no reading")))
+}
+
+/// The readings of a series, or the part that is none.
+fn parts(text: &str) -> Result<Vec<Option<f64>>, String> {
     let mut all = Vec::new();
     for part in text.split_whitespace() {
+        let wrong = || part.to_owned();
         let (value, times) = part.split_once('*').unwrap_or((part, "1"));
-        let times: usize = times.parse().map_err(|_| wrong(part))?;
+        let times: usize = times.parse().map_err(|_| wrong())?;
         let value = match value {
             "_" => None,
-            number => Some(number.parse::<f64>().map_err(|_| wrong(part))?),
+            number => Some(number.parse::<f64>().ok().filter(|n| n.is_finite()).ok_or_else(wrong)?),
         };
-        if all.len() + times > READINGS {
-            return Err(serde::de::Error::custom(format!("more than {READINGS} readings")));
+        if times > READINGS - all.len() {
+            return Err(wrong());
         }
         all.extend(std::iter::repeat_n(value, times));
     }
@@ -237,34 +254,73 @@ fn readings<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Option<f64>
 mod tests {
     use super::*;
 
+    const GOOD: &str = "\
+indicator: a
+tests:
+  - name: \"x\"
+    start: \"2026-03-02T08:00:00+08:00\"
+    expect: []
+  - name: \"y\"
+    start: \"2026-03-02T08:00:00+08:00\"
+    defaults: { kind: iot, sensor_id: s1 }
+    series: { every: 1m, from: 2m, value: \"3*2 _ 4.5\" }
+    rows:
+      - { at: 5m, value: 3, tags: [a] }
+    expect:
+      - { at: 3m, kind: raised, level: blue }
+";
+
     #[test]
     fn a_test_knows_its_line_and_its_readings() {
-        let text = "indicator: a\ntests:\n  - name: \"x\"\n    start: \"2026-03-02T08:00:00+08:00\"\n    expect: []\n  \
-                    - name: \"y\"\n    start: \"2026-03-02T08:00:00+08:00\"\n    \
-                    series: { every: 1m, from: 2m, value: \"3*2 _ 4.5\" }\n    \
-                    expect:\n      - { at: 3m, kind: raised, level: blue }\n";
-        let file = TestFile::read(text).unwrap();
+        let file = TestFile::read("a.test.yaml", GOOD).unwrap();
         assert_eq!(file.tests.iter().map(|t| t.line).collect::<Vec<_>>(), [3, 6]);
         let series = file.tests[1].series.as_ref().unwrap();
         assert_eq!(series.value, [Some(3.0), Some(3.0), None, Some(4.5)]);
         assert_eq!(file.tests[1].expect[0].level, Some(Level::Blue));
+        assert_eq!(file.tests[1].rows[0].fields.len(), 2);
     }
 
     #[test]
-    fn what_is_not_of_the_form_is_said_with_its_line() {
-        for (text, line, words) in [
-            ("", 0, "empty"),
-            ("indicator: a\n", 1, "tests"),
-            ("indicator: a\ntests:\n  - name: \"x\"\n    start: \"noon\"\n    expect: []\n", 3, "noon"),
+    fn what_is_not_of_the_form_is_said_with_its_place() {
+        for (line, now, at, hint) in [
+            (GOOD, "", "0:0 empty", ""),
+            ("tests:\n", "test:\n", "2:1 unknown-field", "tests"),
             (
-                "indicator: a\ntests:\n  - name: \"x\"\n    start: \"2026-03-02T08:00:00+08:00\"\n    expekt: []\n",
-                3,
-                "expekt",
+                "start: \"2026-03-02T08:00:00+08:00\"\n    expect",
+                "start: \"noon\"\n    expect",
+                "4:12 wrong-form",
+                "2026",
             ),
+            ("expect: []", "expekt: []", "5:5 unknown-field", "expect"),
+            ("level: blue", "level: bleu", "13:40 unknown-word", "blue"),
+            ("kind: raised", "kind: raise", "13:25 unknown-word", "raised"),
+            ("at: 3m,", "at: 3,", "13:15 wrong-type", "3m"),
+            ("at: 5m, ", "", "11:9 missing-field", ""),
+            ("every: 1m", "every: 1 min", "9:22 wrong-form", ""),
+            ("3*2 _ 4.5", "3*2 x 4.5", "9:43 wrong-form", "3*5"),
+            ("3*2 _ 4.5", "3*9999999", "9:43 wrong-form", "3*5"),
+            ("at: 5m", "at: 99999d", "11:13 duration", ""),
+            ("indicator: a", "indicator：a", "1:10 full-width", "--fix"),
         ] {
-            let errors = TestFile::read(text).unwrap_err();
-            assert_eq!(errors[0].line, line, "{text}");
-            assert!(errors[0].message.contains(words), "{} lacks {words}", errors[0].message);
+            assert!(GOOD.contains(line), "the good file has no line {line}");
+            let findings = TestFile::read("a.test.yaml", &GOOD.replacen(line, now, 1)).unwrap_err();
+            let said: Vec<String> =
+                findings.iter().map(|f| format!("{}:{} {}", f.place.line, f.place.column, f.code)).collect();
+            let found = said.iter().position(|s| s == at);
+            let found = found.unwrap_or_else(|| panic!("{now}: {said:?} instead of {at}"));
+            let said = findings[found].hint.clone().unwrap_or_default();
+            assert!(said.contains(hint), "{now}: {said} lacks {hint}");
         }
+    }
+
+    #[test]
+    fn an_indicator_that_is_not_there_is_said_even_where_the_form_is_wrong() {
+        let known = ["gas_leak".to_owned()].into();
+        let bad = GOOD.replace("indicator: a", "indicator: gas_leek").replace("expect: []", "expekt: []");
+        let findings = TestFile::check("a.test.yaml", &bad, &known);
+        let last = findings.last().unwrap();
+        assert_eq!((last.code, last.place.line, last.place.column), ("unknown-indicator", 1, 12));
+        assert!(last.hint.as_ref().is_some_and(|h| h.contains("gas_leak")));
+        assert_eq!(TestFile::check("a.test.yaml", &GOOD.replace("indicator: a", "indicator: gas_leak"), &known), []);
     }
 }

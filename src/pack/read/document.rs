@@ -28,11 +28,13 @@ pub(super) enum Form {
     Matters,
     /// `models/<name>.yaml`
     Model,
+    /// `rules/<industry>/<indicator>.test.yaml`: beside a pack, no part of it
+    Test,
 }
 
 impl Form {
     /// All of them.
-    pub(super) const ALL: [Form; 10] = [
+    pub(super) const ALL: [Form; 11] = [
         Form::Industry,
         Form::Plan,
         Form::Rule,
@@ -43,6 +45,7 @@ impl Form {
         Form::Deadlines,
         Form::Matters,
         Form::Model,
+        Form::Test,
     ];
 
     /// The form of a path.

@@ -3,8 +3,8 @@
 use super::meaning::Meaning;
 use super::rules::{Rule, conditions};
 use super::schema::near;
-use crate::pack::{Bound, Direction, Indicator, LevelRule, Levels, Method};
-use crate::record::Level;
+use crate::pack::{Aggregate, Bound, Direction, Indicator, LevelRule, Levels, Method, Sql};
+use crate::record::{Check, Kind, Level};
 use std::collections::BTreeSet;
 
 /// What a level of the method is, beside a condition.
@@ -92,6 +92,7 @@ pub(super) fn check(meaning: &mut Meaning<'_>, rule: &Rule<'_>) {
             meaning.error((path, &format!("/raise/{i}/by")), "raise", en, zh, None);
         }
     }
+    counts(meaning, rule, direction);
     clear(meaning, path, indicator, direction);
     for (level, span) in &indicator.cool_down {
         if span.millis() < 0 {
@@ -201,6 +202,10 @@ fn set(meaning: &mut Meaning<'_>, rule: &Rule<'_>, base: &str, levels: &Levels, 
                     let (en, zh) = ("only a deadline warns before its time", "只有期限类指标可以提前");
                     meaning.error((path, &at), "duration", en, zh, None);
                 }
+                if now.millis() <= 0 && matches!(indicator.kind, Method::Gap(_)) {
+                    let (en, zh) = ("there is always a gap of this length", "此间隔总是成立,每个键都会一直预警");
+                    meaning.error((path, &at), "always", en, zh, Some("above zero: 15d / 应大于零: 15d".to_owned()));
+                }
                 if let Some((lower, before)) = after
                     && before >= *now
                 {
@@ -210,6 +215,95 @@ fn set(meaning: &mut Meaning<'_>, rule: &Rule<'_>, base: &str, levels: &Levels, 
             }
         }
     }
+}
+
+/// Quantities that are never below zero: a bound there is reached by every key, or by none.
+fn counts(meaning: &mut Meaning<'_>, rule: &Rule<'_>, direction: Direction) {
+    let (path, indicator) = (rule.path, rule.indicator);
+    let mut never_below: BTreeSet<&str> = BTreeSet::new();
+    match &indicator.kind {
+        Method::Measure(m) => {
+            never_below.extend(m.measures.iter().filter(|(_, a)| is_count(a, rule)).map(|(name, _)| name.as_str()));
+            let judged = match &m.value {
+                Some(value) => value.0.trim(),
+                None => m.measures.keys().next().map_or("", String::as_str),
+            };
+            if never_below.contains(judged) {
+                never_below.insert("value");
+            }
+        }
+        Method::Sequence(m) if !m.absent => never_below.extend(["value", "count"]),
+        Method::Model(_) => never_below.extend(["count"]),
+        Method::Peer(_) => never_below.extend(["value", "score"]),
+        Method::Scorecard(m) => {
+            never_below.insert("value");
+            never_below.extend(m.items.keys().map(String::as_str));
+        }
+        _ => {}
+    }
+    let mut told = Vec::new();
+    let mut judge = |at: String, name: &str, direction: Direction, bound: f64| {
+        if !never_below.contains(name) {
+            return;
+        }
+        match direction {
+            Direction::Above if bound <= 0.0 => told.push((at, "always", format!("≥ {bound}"))),
+            Direction::Over if bound < 0.0 => told.push((at, "always", format!("> {bound}"))),
+            Direction::Below if bound < 0.0 => told.push((at, "never", format!("≤ {bound}"))),
+            Direction::Under if bound <= 0.0 => told.push((at, "never", format!("< {bound}"))),
+            _ => {}
+        }
+    };
+    let all = std::iter::once(("/levels".to_owned(), &indicator.levels));
+    let segments = indicator.segments.iter().enumerate().map(|(i, s)| (format!("/segments/{i}/levels"), &s.levels));
+    for (base, levels) in all.chain(segments) {
+        for level in Level::ALL {
+            if let Some(LevelRule::Bound(Bound::One(bound))) = levels.get(level) {
+                judge(format!("{base}/{}", level.word()), "value", levels.direction.unwrap_or(direction), *bound);
+            }
+        }
+    }
+    conditions(indicator, &mut |pointer, c| {
+        let name = c.measure.as_deref().unwrap_or("value");
+        for (field, direction, bound) in [
+            ("above", Direction::Above, c.above),
+            ("over", Direction::Over, c.over),
+            ("below", Direction::Below, c.below),
+            ("under", Direction::Under, c.under),
+        ] {
+            if let Some(bound) = bound {
+                judge(format!("{pointer}/{field}"), name, direction, bound);
+            }
+        }
+    });
+    for (at, code, shown) in told {
+        let (en, zh) = match code {
+            "always" => (
+                format!("{shown} always holds: this value is never below zero"),
+                format!("{shown} 总是成立: 此值不会小于零,每个键都会一直预警"),
+            ),
+            _ => (
+                format!("{shown} is never reached: this value is never below zero"),
+                format!("{shown} 永远达不到: 此值不会小于零"),
+            ),
+        };
+        let hint = Some("at least 1 for a count / 计数至少写 1".to_owned()).filter(|_| code == "always");
+        meaning.error((path, &at), code, &en, &zh, hint);
+    }
+}
+
+/// Rows, distinct values, or a sum of a column that is never negative.
+fn is_count(aggregate: &Aggregate, rule: &Rule<'_>) -> bool {
+    let positive = |sql: &Sql| {
+        let own = Kind::OUTSIDE.into_iter().flat_map(|kind| kind.own_columns());
+        let mut named = own.filter(|c| c.name == sql.0.trim() && rule.view.field_with_name(c.name).is_ok());
+        let mut any = false;
+        named.all(|c| {
+            any = true;
+            matches!(c.check, Check::Range(low, _) if low >= 0.0)
+        }) && any
+    };
+    aggregate.count.is_some() || aggregate.distinct.is_some() || aggregate.sum.as_ref().is_some_and(positive)
 }
 
 fn order(

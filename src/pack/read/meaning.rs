@@ -8,11 +8,11 @@ use super::rules::Rules;
 use super::schema::near;
 use super::sources;
 use crate::pack::calendar::Calendar;
-use crate::pack::expression::{Expression, Want};
+use crate::pack::expression::{Expression, ExpressionError, WORDS, Want, never};
 use crate::pack::shared::{CalendarFile, Deadlines, Matter};
 use crate::pack::{Department, Indicator, IndustryFile, ModelFile, Plan, Regions, Severity, Source, Sql};
-use crate::record::{Check, ENVELOPE, Level};
-use arrow::datatypes::Schema;
+use crate::record::{Check, ENVELOPE, Kind, Level, words};
+use arrow::datatypes::{Field, Schema};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The typed files. Indicators, plans and sources by path; two of one name are both here.
@@ -113,13 +113,39 @@ impl Meaning<'_> {
     /// Compiles an expression; a finding where it does not.
     pub(super) fn sql(&mut self, at: (&str, &str), sql: &Sql, columns: &Schema, want: Want) -> Option<Expression> {
         match Expression::compile(&sql.0, columns, want) {
-            Ok(expression) => Some(expression),
+            Ok(expression) => {
+                let mut vain = never(&sql.0, columns);
+                if vain.is_empty() && want == Want::Bool && expression.is_never_true() {
+                    self.error(at, "sql-constant", "this condition never holds", "此条件永远不成立", None);
+                }
+                vain.drain(..).for_each(|error| self.wrong_sql(at, error));
+                Some(expression)
+            }
             Err(error) => {
-                let document = self.documents.get_mut(at.0).expect("only files that were read are checked");
-                let place = document.inside(at.1, error.span);
-                document.find(error.code, Severity::Error, place, (error.message, error.message_zh), error.hint);
+                self.wrong_sql(at, error);
                 None
             }
+        }
+    }
+
+    pub(super) fn wrong_sql(&mut self, at: (&str, &str), error: ExpressionError) {
+        let document = self.documents.get_mut(at.0).expect("only files that were read are checked");
+        let place = document.inside(at.1, error.span);
+        document.find(error.code, Severity::Error, place, (error.message, error.message_zh), error.hint);
+    }
+
+    /// A column that knows the words it may hold, for the expressions over it.
+    pub(super) fn worded(&self, kind: Kind, field: Field) -> Field {
+        let fixed = words(kind, field.name()).map(|words| words.join(" "));
+        // Signals and values name the indicator that sent them.
+        let sender = matches!(kind, Kind::Signal | Kind::Value) && field.name() == "indicator";
+        let known = || {
+            let broken = self.broken.iter().filter(|(form, _)| *form == Form::Rule).map(|(_, id)| id);
+            self.paths.keys().chain(broken).cloned().collect::<Vec<_>>().join(" ")
+        };
+        match fixed.or_else(|| sender.then(known)) {
+            Some(words) => field.with_metadata([(WORDS.to_owned(), words)].into()),
+            None => field,
         }
     }
 

@@ -6,6 +6,7 @@ use super::levels;
 use super::meaning::{Meaning, folder};
 use super::schema::near;
 use super::texts;
+use super::units;
 use crate::pack::expression::{Expression, Want};
 use crate::pack::view::{feeds, kind_of, view};
 use crate::pack::{
@@ -41,6 +42,7 @@ impl<'a, 'm> Rules<'a, 'm> {
                 self.expressions(&rule);
                 self.route(&rule);
                 levels::check(self.meaning, &rule);
+                units::check(self.meaning, &rule);
                 self.windows(&rule);
                 self.signals(&rule);
             }
@@ -101,9 +103,12 @@ impl<'a, 'm> Rules<'a, 'm> {
                 let zh = format!("“{name}”按 {missing} 细分,而 {} 没有此列", indicator.source);
                 self.error((path, &at), "lookup", &en, &zh, None);
             }
-            let theirs = view(&self.meaning.sources, &other.source).map(Schema::new);
+            let theirs = self.columns(&other.source).map(Schema::new);
             for (value, sql) in &lookup.values {
                 let ty = theirs.as_ref().and_then(|v| lookup_type(sql, v)).unwrap_or(DataType::Utf8);
+                // A value that is a column as it stands has the words of the column.
+                let words = theirs.as_ref().and_then(|v| v.field_with_name(sql.0.trim()).ok()).map(Field::metadata);
+                let words = words.cloned().unwrap_or_default();
                 let column = format!("{alias}_{value}");
                 if fields.iter().any(|f| *f.name() == column) {
                     let en = format!("the lookup column \"{column}\" has the name of a column of {}", indicator.source);
@@ -116,16 +121,23 @@ impl<'a, 'm> Rules<'a, 'm> {
                         Some("choose another alias / 请换别名".to_owned()),
                     );
                 } else {
-                    fields.push(Field::new(column, ty, true));
+                    fields.push(Field::new(column, ty, true).with_metadata(words));
                 }
             }
         }
         whole.then(|| Rule { path, indicator, view: Schema::new(fields) })
     }
 
+    /// The columns of a source, those of fixed words with their words.
+    fn columns(&self, name: &str) -> Option<Vec<Field>> {
+        let kind = kind_of(&self.meaning.sources, name)?;
+        let fields = view(&self.meaning.sources, name)?;
+        Some(fields.into_iter().map(|field| self.meaning.worded(kind, field)).collect())
+    }
+
     /// The columns of a source, or a finding.
     pub(super) fn source(&mut self, at: (&str, &str), name: &str) -> Option<Vec<Field>> {
-        if let Some(fields) = view(&self.meaning.sources, name) {
+        if let Some(fields) = self.columns(name) {
             if Kind::from_word(name).is_some() && feeds(&self.meaning.sources, name).is_empty() {
                 let broken = self.meaning.broken.iter().any(|(form, _)| *form == Form::Source);
                 if !broken {
@@ -329,7 +341,7 @@ impl<'a, 'm> Rules<'a, 'm> {
     }
 
     fn rosters(&mut self, rule: &Rule<'_>) {
-        let registry = view(&self.meaning.sources, "registry").map(Schema::new);
+        let registry = self.columns("registry").map(Schema::new);
         let gap = match &rule.indicator.kind {
             Method::Gap(method) => method.roster.as_ref().map(|r| ("/roster", r)),
             Method::Scorecard(method) => method.roster.as_ref().map(|r| ("/roster", r)),

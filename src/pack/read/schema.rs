@@ -136,6 +136,7 @@ pub(super) fn schema(form: Form) -> Value {
         Form::Deadlines => of::<shared::Deadlines>(),
         Form::Matters => of::<Vec<shared::Matter>>(),
         Form::Model => of::<ModelFile>(),
+        Form::Test => of::<super::TestFile>(),
     }
 }
 
@@ -247,6 +248,30 @@ fn tell(error: &Failure<'_>, schema: &Value, out: &mut Vec<Told>) {
     let mut say = |code, pointer: String, on_key, message: String, message_zh: String, hint: Option<String>| {
         out.push(Told { code, pointer, on_key, message, message_zh, hint });
     };
+    if let Some(text) = error.instance().as_str().filter(|text| is_no_finite_number(text)) {
+        let hint = "a plain number; without a bound leave the field out / 写普通数字;不设限值就删去该字段".to_owned();
+        say(
+            "wrong-form",
+            pointer,
+            false,
+            format!("{text} is no number to compare with"),
+            format!("{text} 不是可以比较的数"),
+            Some(hint),
+        );
+        return;
+    }
+    if let Some(n) = error.instance().as_number()
+        && let Some(pattern) = wanted(error, schema)
+    {
+        let (message, message_zh, hint) = if pattern.contains('%') {
+            ("a share is written with %", "百分比要写 %", format!("in quotes: \"{n}%\" / 加引号"))
+        } else {
+            let hint = format!("days: {n}d, hours: {n}h, minutes: {n}m, seconds: {n}s / 按天、时、分、秒写单位");
+            ("a number without a unit is no duration", "时长要写单位", hint)
+        };
+        say("wrong-type", pointer, false, message.to_owned(), message_zh.to_owned(), Some(hint));
+        return;
+    }
     match error.kind() {
         Wrong::AdditionalProperties { unexpected } => {
             let known = properties(error, schema);
@@ -391,6 +416,48 @@ fn tell(error: &Failure<'_>, schema: &Value, out: &mut Vec<Told>) {
             );
         }
     }
+}
+
+/// What YAML and programs write for infinity and for no number at all.
+fn is_no_finite_number(text: &str) -> bool {
+    let word = text.trim_start_matches(['-', '+']).trim_start_matches('.').to_ascii_lowercase();
+    matches!(word.as_str(), "inf" | "nan" | "infinity")
+}
+
+/// The pattern of the text (a span of time, a share) that could stand at the place of an error, when no number could.
+fn wanted<'s>(error: &Failure<'_>, schema: &'s Value) -> Option<&'s str> {
+    match error.kind() {
+        Wrong::Type { .. } => {
+            let path = error.schema_path().as_str();
+            let place = path.rsplit_once('/').map_or("", |(head, _)| head);
+            followed(schema, place)?.get("pattern")?.as_str()
+        }
+        Wrong::AnyOf { context } | Wrong::OneOfNotValid { context } => {
+            let refused = context.iter().all(|branch| refused_by_type(branch, error.instance_path().as_str()));
+            context.iter().flatten().filter(|_| refused).find_map(|e| wanted(e, schema))
+        }
+        _ => None,
+    }
+}
+
+/// The part of a schema at a path that leads through references.
+fn followed<'s>(schema: &'s Value, path: &str) -> Option<&'s Value> {
+    let target = |node: &'s Value| {
+        let to = node.get("$ref").and_then(Value::as_str)?;
+        schema.pointer(to.strip_prefix('#')?)
+    };
+    let mut node = schema;
+    for part in path.split('/').skip(1) {
+        let inside = |node: &'s Value| match node {
+            Value::Array(items) => items.get(part.parse::<usize>().ok()?),
+            other => other.get(part.replace("~1", "/").replace("~0", "~")),
+        };
+        node = match part {
+            "$ref" => target(node)?,
+            _ => inside(node).or_else(|| target(node).and_then(inside))?,
+        };
+    }
+    Some(target(node).unwrap_or(node))
 }
 
 /// A value as one short word.

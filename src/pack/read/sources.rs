@@ -2,9 +2,10 @@
 
 use super::meaning::Meaning;
 use super::schema::near;
-use crate::pack::expression::{Expression, Want};
+use super::units;
+use crate::pack::expression::{Expression, Want, no_word, results};
 use crate::pack::{Corrections, Format, Source, Sql};
-use crate::record::{Kind, Required, Type, columns};
+use crate::record::{Kind, Required, Type, columns, words};
 use arrow::datatypes::{DataType, Field, Schema};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -120,6 +121,13 @@ fn mapped(meaning: &mut Meaning<'_>, path: &str, source: &Source, names: &BTreeS
                 if !one {
                     meaning.sql((path, &at), sql, &view, Want::Column(column.ty));
                 }
+                // A unit is as sent, and converted later.
+                let words = words(source.kind, column.name).filter(|_| column.name != "unit").unwrap_or_default();
+                for (word, place) in results(&sql.0).into_iter().filter(|(w, _)| !words.contains(&w.as_str())) {
+                    if !words.is_empty() {
+                        meaning.wrong_sql((path, &at), no_word(&word, column.name, &words, place));
+                    }
+                }
             }
             None => {
                 let en = format!("{} has no field \"{field}\"", source.kind.word());
@@ -154,13 +162,14 @@ fn mapped(meaning: &mut Meaning<'_>, path: &str, source: &Source, names: &BTreeS
             }
         }
     }
+    units::sent(meaning, path, source);
     if let Some(only) = &source.only {
         meaning.sql((path, "/only"), only, &view, Want::Bool);
     }
 }
 
 fn routes(meaning: &mut Meaning<'_>, path: &str, source: &Source) {
-    let mut fields: Vec<Field> = columns(source.kind).iter().map(crate::record::Column::field).collect();
+    let mut fields: Vec<Field> = columns(source.kind).iter().map(|c| meaning.worded(source.kind, c.field())).collect();
     for (name, attr) in &source.attrs {
         if fields.iter().all(|f| f.name() != name) {
             fields.push(Field::new(name, attr.ty.arrow(), true));

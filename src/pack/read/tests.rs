@@ -249,6 +249,194 @@ fn measures_and_texts_are_checked() {
     );
 }
 
+#[test]
+fn conditions_that_no_row_fulfils_are_refused() {
+    table(
+        "rules/gas/gas_leak.yaml",
+        LEAK,
+        &[
+            ("= 'gas_lel'", "= 'gas_lal'", &["gas_leak.yaml:6:24 sql-word"]),
+            ("= 'gas_lel'", "IN ('gas_lel', 'toxic')", &["gas_leak.yaml:6:37 sql-word"]),
+            ("'gas_lel'\"", "'gas_lel' AND status <> 'bad'\"", &["gas_leak.yaml:6:48 sql-word"]),
+            ("'gas_lel'\"", "'gas_lel' AND object_status = 'open'\"", &["gas_leak.yaml:6:54 sql-word"]),
+            ("'gas_lel'\"", "'gas_lel' AND unit = '℃'\"", &["gas_leak.yaml:6:45 sql-word"]),
+            ("= 'gas_lel'", "= NULL", &["gas_leak.yaml:6:24 sql-null"]),
+            ("\"sensor_type = 'gas_lel'\"", "\"1 > 2\"", &["gas_leak.yaml:6:9 sql-constant"]),
+            ("\"sensor_type = 'gas_lel'\"", "\"true\"", &[]),
+            ("orange: 50", "orange: { row: \"industry = 'gass'\" }", &["gas_leak.yaml:9:60 sql-word"]),
+            ("on_null", "lookups: { at: gas_leak__at }\non_null", &["gas_leak.yaml:10:16 unknown-indicator"]),
+        ],
+    );
+    let told = |readers: &str| {
+        let mut body = pack();
+        let lookup = "id: gas_leak__at\nname: \"x\"\nstatus: shadow\nsource: iot\nkey: { space: object }\nkind: lookup\n\
+                      values: { quality: \"status\", place: \"location_id\" }\non_null: skip\n";
+        body.files.insert("rules/gas/gas_leak__at.yaml".into(), lookup.into());
+        let filter = format!("'gas_lel' AND {readers}\"\nlookups: {{ at: gas_leak__at }}");
+        body.files.insert("rules/gas/gas_leak.yaml".into(), LEAK.replace("'gas_lel'\"", &filter));
+        super::tests::told(&body)
+    };
+    assert_eq!(told("at_quality = 'good'"), Vec::<String>::new());
+    assert_eq!(told("at_quality = 'goood'"), ["gas_leak.yaml:6:51 sql-word"], "a lookup hands the words on");
+    assert_eq!(told("at_place = 'goood'"), Vec::<String>::new());
+}
+
+#[test]
+fn signals_of_indicators_that_are_not_there_are_refused() {
+    let sender = COUNT.replace("on_null", "signal_to: [{ space: entity, key: entity_id }]\non_null");
+    let told = |filter: &str| {
+        let mut body = pack();
+        let reader = COUNT
+            .replace("gas_count", "gas_heat")
+            .replace("source: supervision", &format!("source: signal\nfilter: \"{filter}\""));
+        body.files.insert("rules/gas/gas_count.yaml".into(), sender.clone());
+        body.files.insert("rules/gas/gas_heat.yaml".into(), reader);
+        super::tests::told(&body)
+    };
+    assert_eq!(told("indicator = 'gas_count'"), Vec::<String>::new());
+    assert_eq!(told("indicator = 'gas_cont'"), ["gas_heat.yaml:5:22 sql-word"]);
+}
+
+#[test]
+fn units_are_those_of_the_readings() {
+    table(
+        "rules/gas/gas_leak.yaml",
+        LEAK,
+        &[
+            ("on_null", "unit: \"%LEL\"\non_null", &[]),
+            ("on_null", "unit: \"LEL%\"\non_null", &[]),
+            ("on_null", "unit: \"%\"\non_null", &["gas_leak.yaml:10:7 unit"]),
+            ("on_null", "unit: \"℃\"\non_null", &["gas_leak.yaml:10:7 unit"]),
+            ("value: \"value\"", "value: \"value / 100\"\nunit: \"份\"", &[]),
+        ],
+    );
+    table(
+        "rules/gas/gas_count.yaml",
+        &COUNT
+            .replace("source: supervision", "source: iot\nfilter: \"sensor_type = 'temp_c'\"\nunit: \"℃\"")
+            .replace("count: true", "max: \"value\"")
+            .replace("space: entity", "space: object"),
+        &[
+            ("unit: \"℃\"", "unit: \"Cel\"", &[]),
+            ("unit: \"℃\"", "unit: \"K\"", &["gas_count.yaml:6:7 unit"]),
+            ("unit: \"℃\"", "unit: \"kPa\"\nclear: { below: \"90%\" }", &["gas_count.yaml:6:7 unit"]),
+            ("max: \"value\"", "count: true", &[]),
+        ],
+    );
+    table(
+        "rules/sources/meter.yaml",
+        FEED,
+        &[
+            ("type: float }", "type: float, unit: \"%LEL\" }", &[]),
+            ("type: float }", "type: float, unit: \"kPa\" }", &["meter.yaml:5:35 unit"]),
+            ("  value:", "  unit: \"'ppm'\"\n  value:", &["meter.yaml:15:9 unit"]),
+            ("'gas_lel'", "'gas_lal'", &["meter.yaml:13:17 sql-word"]),
+            ("\"'good'\"", "\"CASE WHEN v > 1 THEN 'good' ELSE 'bad' END\"", &["meter.yaml:14:45 sql-word"]),
+        ],
+    );
+}
+
+#[test]
+fn bounds_that_every_count_reaches_or_none_are_refused() {
+    table(
+        "rules/gas/gas_count.yaml",
+        COUNT,
+        &[
+            ("blue: 1", "blue: 0", &["gas_count.yaml:10:17 always"]),
+            ("{ blue: 1", "{ direction: over, blue: 0", &[]),
+            ("{ blue: 1", "{ direction: over, blue: -1", &["gas_count.yaml:10:34 always"]),
+            ("{ blue: 1, yellow: 2 }", "{ direction: under, blue: 0 }", &["gas_count.yaml:10:35 never"]),
+            ("blue: 1", "blue: { measure: n, above: 0 }", &["gas_count.yaml:10:38 always"]),
+            (
+                "n: { count: true }\nlevels: { blue: 1",
+                "n: { sum: \"amount_cny\" }\nlevels: { blue: 0",
+                &["gas_count.yaml:10:17 always"],
+            ),
+            ("n: { count: true }\nlevels: { blue: 1", "n: { last: \"credit_score\" }\nlevels: { blue: 0", &[]),
+            ("window: 7d", "window: 7d\nvalue: \"n - 5\"\nclear: { evaluations: 2 }", &[]),
+        ],
+    );
+    let minus = COUNT.replace("window: 7d", "window: 7d\nvalue: \"n - 5\"").replace("blue: 1", "blue: 0");
+    assert_eq!(findings("rules/gas/gas_count.yaml", &minus), Vec::<String>::new(), "a difference may be below zero");
+    let gap = LEAK.replace("kind: sustained\nvalue: \"value\"", "kind: gap");
+    let gap = gap.replace("blue: 10, yellow: 25, orange: 50", "blue: 0s, yellow: 15d");
+    assert_eq!(findings("rules/gas/gas_leak.yaml", &gap), ["gas_leak.yaml:8:17 always"]);
+    let reading = LEAK.replace("blue: 10", "blue: 0");
+    assert_eq!(findings("rules/gas/gas_leak.yaml", &reading), Vec::<String>::new(), "a reading may be below zero");
+}
+
+#[test]
+fn spans_that_nobody_means_are_refused() {
+    table(
+        "rules/gas/gas_count.yaml",
+        COUNT,
+        &[
+            ("window: 7d", "window: 3650d", &[]),
+            ("window: 7d", "window: 36500d", &["gas_count.yaml:7:9 long-duration"]),
+            ("window: 7d", "window: 9999999999999999d", &["gas_count.yaml:7:9 long-duration"]),
+            ("window: 7d", "window: { size: 99999d, pane: 1d }", &["gas_count.yaml:7:17 long-duration"]),
+            ("on_null", "cool_down: { blue: 100000h }\non_null", &["gas_count.yaml:11:20 long-duration"]),
+        ],
+    );
+}
+
+#[test]
+fn a_log_that_was_judged_by_such_rules_can_still_be_read() {
+    let mut body = pack();
+    let bad = LEAK.replace("sensor_type = 'gas_lel'", "sensor_type == 'gas_lal'");
+    let text = COUNT.replace("blue: 1", "blue: 0").replace("7d", "9999d");
+    body.files.insert("rules/gas/gas_leak.yaml".into(), bad);
+    body.files.insert("rules/gas/gas_count.yaml".into(), text);
+    assert_eq!(Pack::read(body.clone()).unwrap_err().len(), 4);
+    assert_eq!(Pack::read_logged(body.clone()).unwrap().indicators.len(), 2);
+    body.files.insert("rules/gas/gas_leak.yaml".into(), LEAK.replace("sensor_type", "sensor_typ"));
+    assert!(Pack::read_logged(body).is_err(), "what no build accepts");
+}
+
+/// The first finding of a changed good file: place, what it says, and its hint.
+#[track_caller]
+fn first(path: &str, text: &str) -> (String, String, String) {
+    let mut body = pack();
+    body.files.insert(path.to_owned(), text.to_owned());
+    let (_, findings) = judge(&body);
+    let f = findings.first().unwrap_or_else(|| panic!("nothing is wrong with\n{text}")).clone();
+    (format!("{}:{}", f.place.line, f.place.column), f.message_zh, f.hint.unwrap_or_default())
+}
+
+#[test]
+fn hints_say_what_to_write_instead() {
+    let leak = |from: &str, to: &str| {
+        assert!(LEAK.contains(from), "the good file has no line {from}");
+        first("rules/gas/gas_leak.yaml", &LEAK.replacen(from, to, 1))
+    };
+    let and = |more: &str| leak("'gas_lel'\"", &format!("'gas_lel' {more}\""));
+    for ((place, zh, hint), at, says, hints) in [
+        (leak("blue: 10", "blue: null"), "9:17", "不能写 null", "删去"),
+        (leak("blue: 10", "blue: .inf"), "9:17", ".inf 不是可以比较的数", "普通数字"),
+        (leak("blue: 10", "blue: -.INF"), "9:17", "不是可以比较的数", "普通数字"),
+        (leak("blue: 10", "blue: .nan"), "9:17", "不是可以比较的数", "普通数字"),
+        (leak("on_null", "duration: 365\non_null"), "10:11", "时长要写单位", "365d"),
+        (leak("on_null", "clear: { below: 95 }\non_null"), "10:17", "百分比", "\"95%\""),
+        (leak("= 'gas_lel'", "== 'gas_lel'"), "6:22", "没有 ==", "写 ="),
+        (and("&& value > 3"), "6:34", "没有 &&", "AND"),
+        (and("|| value > 3"), "6:34", "不是“或”", "OR"),
+        (and("AND ! true"), "6:38", "没有 !", "NOT"),
+        (and("AND AND value > 3"), "6:38", "AND 之后不能是 AND", "条件"),
+        (and("AND (value > 3"), "6:38", "括号没有闭合", ""),
+        (and("AND value >"), "6:44", "表达式不完整", ""),
+        (leak("'gas_lel'\"", "'gas_lel\""), "6:24", "引号没有闭合", "'text'"),
+        (leak("'gas_lel'", "gas_lel"), "6:24", "没有列", "'gas_lel'"),
+        (leak("'gas_lel'", "'gas_lal'"), "6:24", "sensor_type 没有“gas_lal”这个值", "'gas_lel'"),
+    ] {
+        assert_eq!(place, at, "{zh}");
+        assert!(zh.contains(says), "{zh} lacks {says}");
+        assert!(hint.contains(hints), "{hint} lacks {hints}");
+    }
+    let count = |to: &str| first("rules/gas/gas_count.yaml", &COUNT.replace("window: 7d", to));
+    assert_eq!(count("window: 365").1, "时长要写单位");
+    assert!(count("window: { size: 365 }").2.contains("365d"));
+}
+
 /// A good card; a helper sends the signal that it counts.
 const CARD: &str = "\
 id: gas_card

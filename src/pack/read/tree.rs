@@ -224,7 +224,12 @@ fn scalar(value: &str, style: ScalarStyle, at: &Range<usize>, slips: &mut Vec<Sl
         return Data::Text(value.to_owned());
     }
     // The parser gives `~` with an empty span for a value that is not there.
-    if at.is_empty() || value.is_empty() || value == "null" {
+    if value == "null" && !at.is_empty() {
+        let hint = "leave the field out, or give a value / 删去该字段,或填写内容";
+        slips.push(slip("empty", at.clone(), "null is no value here", "不能写 null", Some(hint)));
+        return Data::Text(String::new());
+    }
+    if at.is_empty() || value.is_empty() {
         slips.push(slip(
             "empty",
             at.start..at.start + 1,

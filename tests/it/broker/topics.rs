@@ -27,6 +27,16 @@ fn the_form_of_a_log_is_fixed_when_its_topics_are_made() {
         assert_eq!(system.command(&["run"]).status.code(), Some(2), "{to}");
     }
     fs::write(system.config(), settings).expect("written");
+    let secret = system.dir.path().join("secret");
+    let own = fs::read(&secret).expect("a secret");
+    fs::write(&secret, "another secret of the tests").expect("written");
+    for (command, code) in [(["topics", "check"].as_slice(), 1), (&["topics", "create"], 1), (&["run"], 2)] {
+        let done = system.command(command);
+        let said = String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned();
+        assert_eq!(done.status.code(), Some(code), "{command:?}: {said}");
+        assert!(said.contains("另一个密钥"), "{command:?}: {said}");
+    }
+    fs::write(&secret, own).expect("written");
     let source = system.rules().join("sources/visits.yaml");
     let text = fs::read_to_string(&source).expect("a source");
     fs::write(&source, format!("{text}topic: \"raw.elsewhere\"\n")).expect("written");

@@ -80,7 +80,7 @@ fn as_of(risk: &Risk, facts: &[RiskFact], asked: &[Asked]) -> Vec<RiskFeatures> 
 
 /// `forewarn model score NAME --records ...`
 pub(super) fn score(args: &Score) -> Result<u8, CliError> {
-    let pack = replay::load(&args.rules, &args.models.models)?;
+    let pack = replay::load(&args.rules, &args.models.folder()?)?;
     let risk = scorecard(&pack, &args.name)?;
     let facts = facts::read(&pack, &risk, &args.records)?;
     let column = |name: &Option<String>| name.clone().unwrap_or_default();
@@ -152,7 +152,7 @@ fn cases(risk: &Risk, facts: &[RiskFact]) -> (Vec<Case>, Vec<Asked>) {
 
 /// `forewarn model fit NAME --records ... --until DATE --out FILE`
 pub(super) fn fit(args: &Fit) -> Result<u8, CliError> {
-    let pack = replay::load(&args.rules, &args.models.models)?;
+    let pack = replay::load(&args.rules, &args.models.folder()?)?;
     let risk = scorecard(&pack, &args.name)?;
     let until = day(&args.until)?;
     let mut facts = facts::read(&pack, &risk, &args.records)?;
