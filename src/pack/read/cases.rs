@@ -299,7 +299,7 @@ tests:
             ("every: 1m", "every: 1 min", "9:22 wrong-form", ""),
             ("3*2 _ 4.5", "3*2 x 4.5", "9:43 wrong-form", "3*5"),
             ("3*2 _ 4.5", "3*9999999", "9:43 wrong-form", "3*5"),
-            ("at: 5m", "at: 99999d", "11:13 duration", ""),
+            ("at: 5m", "at: 99999d", "11:15 duration", ""),
             ("indicator: a", "indicator：a", "1:10 full-width", "--fix"),
         ] {
             assert!(GOOD.contains(line), "the good file has no line {line}");
