@@ -42,9 +42,9 @@ pub struct TestCase {
     /// 记录 / rows, in the order in which they come in
     #[serde(default)]
     pub rows: Vec<TestRow>,
-    /// 等间隔读数 / readings at equal distances
-    #[serde(default)]
-    pub series: Option<Series>,
+    /// 等间隔读数 / readings at equal distances: one series, or a list of them
+    #[serde(default, deserialize_with = "one_or_more")]
+    pub series: Vec<Series>,
     /// 时间走到 / offset to which log time goes on after the last row
     #[serde(default)]
     pub ticks: Option<Span>,
@@ -61,7 +61,7 @@ const LONGEST: Millis = 36_525 * 86_400_000;
 impl TestCase {
     /// The latest time that the test names, ms from its start.
     fn length(&self) -> Millis {
-        let series = self.series.as_ref().map(|s| {
+        let series = self.series.iter().map(|s| {
             let steps = Millis::try_from(s.value.len()).unwrap_or(Millis::MAX);
             s.from.millis().saturating_add(s.every.millis().saturating_mul(steps))
         });
@@ -89,7 +89,10 @@ pub struct Series {
     /// 起 / offset of the first
     #[serde(default)]
     pub from: Span,
-    /// 读数 / `3*5 12 _*2`: five times 3, once 12, two that were not sent
+    /// 字段 / fields of each of its rows, beside the value
+    #[serde(default)]
+    pub with: Fields,
+    /// 读数 / `3*5 12 _*2 (1 2)*9`: five times 3, once 12, two that were not sent, nine times 1 and 2
     #[serde(deserialize_with = "readings")]
     pub value: Vec<Option<f64>>,
 }
@@ -209,26 +212,51 @@ fn instant<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Millis, D::Error
     })
 }
 
+fn one_or_more<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Series>, D::Error> {
+    // Told apart by hand: what does not fit must be said of the series, not of the list.
+    let all = match Value::deserialize(from)? {
+        Value::Array(all) => all,
+        one => vec![one],
+    };
+    all.into_iter().map(|one| serde_json::from_value(one).map_err(serde::de::Error::custom)).collect()
+}
+
 /// More readings than any test needs: a slip of the keyboard must not fill the memory.
 const READINGS: usize = 100_000;
 
 fn readings<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Option<f64>>, D::Error> {
     let text = String::deserialize(from)?;
     let wrong = |part: &str| {
-        serde::de::Error::custom(format!("\"{part}\" is no reading; write 3, 3*5 for five of them, _ for none"))
+        serde::de::Error::custom(format!(
+            "\"{part}\" is no reading; write 3, 3*5 for five of them, (3 4)*5, _ for none"
+        ))
     };
-    let mut all = Vec::new();
-    for part in text.split_whitespace() {
+    let many = || serde::de::Error::custom(format!("more than {READINGS} readings"));
+    let mut all: Vec<Option<f64>> = Vec::new();
+    // Where the readings begin that stand in brackets.
+    let mut bracket = None;
+    for part in text.replace('(', " ( ").replace(')', " )").split_whitespace() {
         let (value, times) = part.split_once('*').unwrap_or((part, "1"));
         let times: usize = times.parse().map_err(|_| wrong(part))?;
-        let value = match value {
-            "_" => None,
-            number => Some(number.parse::<f64>().map_err(|_| wrong(part))?),
+        let again = match (value, bracket) {
+            ("(", None) if part == value => {
+                bracket = Some(all.len());
+                continue;
+            }
+            (")", Some(begin)) => {
+                bracket = None;
+                all.split_off(begin)
+            }
+            ("_", _) => vec![None],
+            (number, _) => vec![Some(number.parse::<f64>().map_err(|_| wrong(part))?)],
         };
-        if all.len() + times > READINGS {
-            return Err(serde::de::Error::custom(format!("more than {READINGS} readings")));
+        if all.len().saturating_add(again.len().saturating_mul(times)) > READINGS {
+            return Err(many());
         }
-        all.extend(std::iter::repeat_n(value, times));
+        all.extend(again.repeat(times));
+    }
+    if bracket.is_some() {
+        return Err(wrong("("));
     }
     Ok(all)
 }
@@ -245,9 +273,32 @@ mod tests {
                     expect:\n      - { at: 3m, kind: raised, level: blue }\n";
         let file = TestFile::read(text).unwrap();
         assert_eq!(file.tests.iter().map(|t| t.line).collect::<Vec<_>>(), [3, 6]);
-        let series = file.tests[1].series.as_ref().unwrap();
-        assert_eq!(series.value, [Some(3.0), Some(3.0), None, Some(4.5)]);
+        assert_eq!(file.tests[1].series[0].value, [Some(3.0), Some(3.0), None, Some(4.5)]);
         assert_eq!(file.tests[1].expect[0].level, Some(Level::Blue));
+    }
+
+    #[test]
+    fn series_stand_alone_or_in_a_list_and_brackets_repeat() {
+        let of = |series: &str| {
+            TestFile::read(&format!(
+                "indicator: a\ntests:\n  - name: \"x\"\n    start: \"2026-03-02T08:00:00+08:00\"\n    expect: []\n    \
+                 series: {series}\n"
+            ))
+        };
+        let file = of("[{ every: 1m, with: { sensor_id: s2 }, value: \"(1 _*2)*2 7\" }, { every: 1h, value: \"\" }]");
+        let series = &file.unwrap().tests[0].series;
+        assert_eq!(series[0].value, [Some(1.0), None, None, Some(1.0), None, None, Some(7.0)]);
+        assert_eq!((series[0].with["sensor_id"].as_str(), series.len()), (Some("s2"), 2));
+        for (series, words) in [
+            ("{ every: 1m, value: \"(1 2\" }", "no reading"),
+            ("{ every: 1m, value: \"1 2)*3\" }", "no reading"),
+            ("{ every: 1m, value: \"((1 2)*2)*3\" }", "no reading"),
+            ("{ every: 1m, value: \"(1 2)*99999\" }", "more than"),
+            ("[{ every: 1m, valeu: \"1\" }]", "valeu"),
+        ] {
+            let errors = of(series).unwrap_err();
+            assert!(errors[0].message.contains(words), "{series}: {}", errors[0].message);
+        }
     }
 
     #[test]
