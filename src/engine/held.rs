@@ -19,9 +19,19 @@ pub(crate) struct HeldRow {
     pub(crate) relearn: bool,
     /// Segment and row conditions, as judged when the row came.
     pub(crate) noted: Option<(u8, u32)>,
+    /// Which member of a group it is a reading of.
+    pub(crate) member: u8,
     /// Row of the block.
     pub(crate) row: u32,
-    block: u64,
+    /// Number of the block, known once the row is held.
+    pub(crate) block: u64,
+}
+
+impl HeldRow {
+    /// A row of a block without anything else known of it.
+    pub(crate) fn of(key: u32, row: usize) -> HeldRow {
+        HeldRow { key, value: None, relearn: false, noted: None, member: 0, row: row as u32, block: 0 }
+    }
 }
 
 /// Everything that waits.
@@ -48,21 +58,9 @@ impl Held {
     }
 
     /// Holds a row until `due`.
-    #[expect(clippy::too_many_arguments, reason = "one argument a field of the row")]
-    pub(crate) fn hold(
-        &mut self,
-        due: Millis,
-        node: u32,
-        (number, block): (u64, &Block),
-        key: u32,
-        value: Option<f64>,
-        relearn: bool,
-        noted: Option<(u8, u32)>,
-        row: usize,
-    ) {
+    pub(crate) fn hold(&mut self, due: Millis, node: u32, (number, block): (u64, &Block), row: HeldRow) {
         self.next += 1;
-        let held = HeldRow { key, value, relearn, noted, row: row as u32, block: number };
-        self.rows.insert((due, node, self.next), held);
+        self.rows.insert((due, node, self.next), HeldRow { block: number, ..row });
         self.blocks.entry(number).or_insert_with(|| (0, SavedBlock(block.clone()))).0 += 1;
     }
 

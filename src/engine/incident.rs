@@ -13,6 +13,7 @@ use super::level::NONE;
 use super::outcome::{Change, ChangeKind, Reading, Reference};
 use super::program::{Kinded, Node};
 use super::state::{Incident, MethodState, parts};
+use crate::pack::GROUP_TERMS;
 use crate::record::{Level, Millis};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -42,6 +43,8 @@ pub(crate) struct Judged<'a> {
     /// Why, when no row did it: `due <kind> <time>` or `roster <time>`.
     pub(crate) timer: Option<String>,
     pub(crate) partial: bool,
+    /// The model has no score to judge by.
+    pub(crate) unscored: bool,
 }
 
 impl Engine {
@@ -73,6 +76,8 @@ impl Engine {
             standing.pending[k] = Millis::MIN;
             if reached > 0 {
                 standing.clears[k] = 0;
+            } else if was > 0 && j.unscored && standing.scored[k] && !j.done {
+                // What the score raised cannot be said to be over while there is none.
             } else if was > 0 && (j.done || !j.keeps) {
                 if j.done || j.border {
                     standing.clears[k] += 1;
@@ -87,6 +92,7 @@ impl Engine {
         }
         let state = &mut self.state.nodes[node];
         state.standing.level[k] = now;
+        state.standing.scored[k] = now > 0 && (state.standing.scored[k] || (reached > 0 && !j.unscored));
         if now > 0 {
             state.busy.insert(j.key);
         } else if state.standing.pending[k] == Millis::MIN {
@@ -260,6 +266,7 @@ impl Engine {
             row: None,
             timer: None,
             partial: false,
+            unscored: false,
         };
         self.change(node, at, ChangeKind::Expired, Some(Level::Blue), &j);
         let program = self.program.clone();
@@ -291,7 +298,10 @@ impl Engine {
             }
             None => {
                 out.push(JOINT);
-                let own = || j.row.as_ref().and_then(|(batch, row)| batch.text("location_id", *row).map(str::to_owned));
+                // A group is about the whole key, wherever the member stands that is shown.
+                let whole = matches!(n.kind, Kinded::Group { .. });
+                let row = j.row.as_ref().filter(|_| !whole);
+                let own = || row.and_then(|(batch, row)| batch.text("location_id", *row).map(str::to_owned));
                 out.push_str(&state("location_id").or_else(own).unwrap_or_default());
                 // Items (samples, tickets) are things of their own.
                 if let Some(item) = state(super::core::ITEM) {
@@ -344,7 +354,10 @@ impl Engine {
             value: *value,
             bound: if i == 0 { bound } else { None },
         });
-        let readings = readings.collect();
+        let mut readings: Vec<Reading> = readings.collect();
+        if matches!(n.kind, Kinded::Group { .. }) {
+            largest_first(&mut readings);
+        }
         let routing_key = match self.state.nodes[node].incidents[at as usize].as_ref() {
             Some(incident) => parts(&incident.text).0.to_owned(),
             None => return,
@@ -458,4 +471,14 @@ impl Engine {
         let newest = all.len().saturating_sub(EVIDENCE_ROWS);
         (all.into_iter().skip(newest).map(|k| (*k.reference.0).clone()).collect(), total)
     }
+}
+
+/// The members of a group, each its reading and its part of the statistic, by the size of the part.
+fn largest_first(readings: &mut [Reading]) {
+    let Some(members) = readings.get_mut(GROUP_TERMS.len()..) else { return };
+    let (pairs, _) = members.as_chunks_mut::<2>();
+    pairs.sort_by(|a, b| {
+        let part = |pair: &[Reading; 2]| pair[1].value.unwrap_or(f64::NEG_INFINITY);
+        part(b).total_cmp(&part(a))
+    });
 }

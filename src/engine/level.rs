@@ -142,6 +142,16 @@ impl Formula {
         }
     }
 
+    /// True when it can hold without a model's score; `plain` says which quantities are none of the score's.
+    fn has_plain(&self, plain: &[bool]) -> bool {
+        match self {
+            Formula::Compare(quantity, _) => plain.get(*quantity).copied().unwrap_or(true),
+            Formula::Any(all) => all.iter().any(|f| f.has_plain(plain)),
+            Formula::All(all) => all.iter().all(|f| f.has_plain(plain)),
+            Formula::Held(..) | Formula::Elapsed(_) | Formula::Signal(..) | Formula::Row(_) => true,
+        }
+    }
+
     /// Every `Elapsed` in it.
     fn offsets(&self, into: &mut Vec<Millis>) {
         match self {
@@ -187,6 +197,11 @@ impl Ladder {
     /// True while any level holds at its moved bound: the key is not clear yet.
     pub(crate) fn keeps(&self, facts: &Facts<'_>) -> bool {
         self.kept.iter().any(|formula| formula.holds(facts))
+    }
+
+    /// True when some level has a condition that does not ask for a model's score.
+    pub(crate) fn has_plain(&self, plain: &[bool]) -> bool {
+        self.rungs.iter().any(|(_, formula)| formula.has_plain(plain))
     }
 
     /// Every offset at which a deadline or gap must be judged, ascending.
@@ -355,6 +370,8 @@ pub(crate) struct Standing {
     pub(crate) rows: Vec<u32>,
     /// Incident the key is part of; `u32::MAX` when none.
     pub(crate) incident: Vec<u32>,
+    /// The level was reached, or held, with a model's score: without one it is not left.
+    pub(crate) scored: Vec<bool>,
 }
 
 /// No incident.
@@ -371,6 +388,7 @@ impl Standing {
         self.segment.resize(len, 0);
         self.rows.resize(len, 0);
         self.incident.resize(len, NONE);
+        self.scored.resize(len, false);
     }
 
     pub(crate) fn idle(&self, key: u32) -> bool {
@@ -389,6 +407,7 @@ impl Standing {
             self.segment[key] = 0;
             self.rows[key] = 0;
             self.incident[key] = NONE;
+            self.scored[key] = false;
         }
     }
 }

@@ -6,11 +6,11 @@
 use super::level::{Formula, Ladder, LadderContext, RunSpec};
 use super::pane::{Cut, Panes};
 use super::window::{Function, Shape};
-use crate::model::{CountSetting, ReadingModel};
+use crate::model::{CountSetting, Group, ReadingModel};
 use crate::pack::expression::{Expression, Want};
 use crate::pack::{
-    Aggregate, Condition, Direction, Indicator, Keep, Levels, Method, OnNull, Pack, RowMatch, Segment, SignalRoute,
-    Sql, Status, Window as WindowRule,
+    Aggregate, Condition, Direction, GROUP_TERMS, Indicator, Keep, Levels, Method, OnNull, Pack, RowMatch, Segment,
+    SignalRoute, Sql, Status, Window as WindowRule,
 };
 use crate::record::{Kind, Level, Millis, columns};
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -172,6 +172,15 @@ pub(crate) enum Kinded {
         model: ReadingModel,
         hold: Millis,
     },
+    /// Readings of several sensors at one time. `hold`: a time is judged so long after it.
+    Group {
+        value: usize,
+        member: usize,
+        members: Vec<String>,
+        relearn: Option<usize>,
+        settings: Group,
+        hold: Millis,
+    },
     /// Counts of closed weeks or days. `wait`: a close is judged so long after it; `warm_up`: steps.
     Counts {
         setting: CountSetting,
@@ -212,7 +221,7 @@ impl Kinded {
             Kinded::Gap { .. } => "gap",
             Kinded::Sequence { .. } => "sequence",
             Kinded::Lookup { .. } => "lookup",
-            Kinded::Surge { .. } | Kinded::Reading { .. } | Kinded::Counts { .. } => "model",
+            Kinded::Surge { .. } | Kinded::Reading { .. } | Kinded::Group { .. } | Kinded::Counts { .. } => "model",
             Kinded::Trend { .. } => "trend",
             Kinded::Peer { .. } => "peer",
             Kinded::Items { joined: Joined::Points, .. } => "scorecard",
@@ -236,6 +245,8 @@ pub(crate) struct Node {
     pub(crate) inputs: Vec<Input>,
     pub(crate) kind: Kinded,
     pub(crate) quantities: Vec<String>,
+    /// Some level can be reached without a model's score: the key is judged while there is none.
+    pub(crate) plain: bool,
     pub(crate) runs: Vec<RunSpec>,
     /// Row conditions, over the view of the main input.
     pub(crate) rows: Vec<usize>,
@@ -347,7 +358,7 @@ impl Program {
     /// The longest time that a model waits for earlier readings.
     pub(crate) fn longest_hold(&self) -> Millis {
         let holds = self.nodes.iter().map(|n| match &n.kind {
-            Kinded::Reading { hold, .. } => *hold,
+            Kinded::Reading { hold, .. } | Kinded::Group { hold, .. } => *hold,
             Kinded::Peer { wait, .. } => *wait,
             _ => 0,
         });
@@ -708,6 +719,19 @@ impl Compiler<'_> {
                             warm_up: (parameter("warm_up_weeks", 8.0) * weeks) as u32,
                         }
                     }
+                    "sensor_group" => {
+                        quantities = m.group_quantities();
+                        let value = m.value.as_ref().ok_or("sensor_group needs a value")?;
+                        let member = m.member.as_ref().map_or("sensor_type", |sql| &sql.0);
+                        Kinded::Group {
+                            value: self.expression(view, &value.0, Want::Number)?,
+                            member: self.expression(view, member, Want::Text)?,
+                            members: m.members.clone(),
+                            relearn: self.maybe(view, m.relearn.as_ref(), Want::Bool)?,
+                            settings: Group::of(&parameter),
+                            hold: m.reorder.map_or(MODEL_HOLD, |s| s.millis()),
+                        }
+                    }
                     method => {
                         let no_method = || format!("no method \"{method}\" for models");
                         let model = ReadingModel::of(method, &parameter).ok_or_else(no_method)?;
@@ -786,6 +810,8 @@ impl Compiler<'_> {
             raise.push((context.condition(&step.when)?, step.by, step.ceiling));
         }
         let listens = format!("{ladders:?}{raise:?}").contains("Signal(");
+        let plain: Vec<bool> = (0..quantities.len()).map(|q| is_plain(&kind, &quantities[q], q)).collect();
+        let plain = ladders.iter().any(|ladder| ladder.has_plain(&plain));
         let mut kind = kind;
         if let Kinded::Deadline { offsets, .. } | Kinded::Gap { offsets, .. } = &mut kind {
             let mut all: Vec<Millis> = ladders.iter().flat_map(Ladder::offsets).collect();
@@ -817,6 +843,10 @@ impl Compiler<'_> {
                 }
             }
         }
+        if let Kinded::Group { member, .. } = &kind {
+            // Which member a row is, though the rule may leave it to the default.
+            reads.extend(self.program.expressions[*member].1.reads().iter().cloned());
+        }
         if inputs.iter().any(|i| matches!(i.role, Role::Item(_)) && i.source == "signal") {
             reads.extend(["indicator", "level_no", "value"].map(str::to_owned));
         }
@@ -827,9 +857,12 @@ impl Compiler<'_> {
             cool_down[level.number() as usize] = span.millis();
         }
         let silent = rule.id.contains("__") || matches!(kind, Kinded::Lookup { .. });
-        let canonical =
-            serde_json::to_string(&(&rule.source, &rule.key, &rule.filter, &rule.kind, &rule.lookups, &rule.on_null))
-                .unwrap_or_default();
+        let file = match &rule.kind {
+            Method::Model(m) => self.pack.models.get(&m.model).map(|file| (&file.method, &file.parameters)),
+            _ => None,
+        };
+        let own = (&rule.source, &rule.key, &rule.filter, &rule.kind, &rule.lookups, &rule.on_null);
+        let canonical = serde_json::to_string(&(own, file)).unwrap_or_default();
         let fingerprint = xxhash_rust::xxh3::xxh3_64(canonical.as_bytes());
         let rule = Arc::new(rule.clone());
         let node = Node {
@@ -842,6 +875,7 @@ impl Compiler<'_> {
             inputs,
             kind,
             quantities,
+            plain,
             runs,
             rows,
             segments,
@@ -935,6 +969,7 @@ impl Compiler<'_> {
             inputs: vec![main, roster],
             kind: Kinded::Gap { offsets: vec![absence.after.millis()], roster: true, feeds },
             quantities,
+            plain: true,
             runs: Vec::new(),
             rows: Vec::new(),
             segments: Vec::new(),
@@ -958,6 +993,17 @@ impl Compiler<'_> {
 }
 
 use crate::pack::LevelRule;
+
+/// True for a quantity that is known without a model's score: a reading, a count.
+fn is_plain(kind: &Kinded, name: &str, number: usize) -> bool {
+    match kind {
+        Kinded::Reading { .. } => name == "value",
+        Kinded::Counts { .. } => name == "count",
+        // The terms of the group, then the reading and the part of each member.
+        Kinded::Group { .. } => number >= GROUP_TERMS.len() && (number - GROUP_TERMS.len()).is_multiple_of(2),
+        _ => true,
+    }
+}
 
 fn contains(value: &serde_json::Value, text: &str) -> bool {
     match value {

@@ -12,7 +12,7 @@ use super::level::Standing;
 use super::outcome::Subject;
 use super::program::{Kinded, Node, Program};
 use super::window::{Kept, Window};
-use crate::model::{CountState, ReadingState, TERMS};
+use crate::model::{CountState, GroupState, ReadingState, TERMS};
 use crate::record::{Level, Millis};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -173,6 +173,14 @@ pub(crate) enum MethodState {
         /// Score, reading, terms of the newest score; NaN for none.
         scores: Vec<[f64; 2 + TERMS]>,
     },
+    Group {
+        /// `None` before the first readings.
+        states: Vec<Option<Box<GroupState>>>,
+        /// The newest time that was judged.
+        newest: Vec<Millis>,
+        /// Quantities then, NaN for none; empty before the first.
+        scores: Vec<Vec<f64>>,
+    },
     Counts {
         /// `None` before the first row.
         states: Vec<Option<Box<CountState>>>,
@@ -273,6 +281,9 @@ impl NodeState {
                     latest: Millis::MIN,
                 },
                 Kinded::Reading { .. } => MethodState::Reading { states: Vec::new(), scores: Vec::new() },
+                Kinded::Group { .. } => {
+                    MethodState::Group { states: Vec::new(), newest: Vec::new(), scores: Vec::new() }
+                }
                 Kinded::Counts { .. } => MethodState::Counts {
                     states: Vec::new(),
                     open: BTreeMap::new(),
@@ -332,6 +343,11 @@ impl NodeState {
                 grow(states, len, None);
                 grow(scores, len, [f64::NAN; 2 + TERMS]);
             }
+            MethodState::Group { states, newest, scores } => {
+                grow(states, len, None);
+                grow(newest, len, Millis::MIN);
+                grow(scores, len, Vec::new());
+            }
             MethodState::Counts { states, shown, scores, newest, .. } => {
                 grow(states, len, None);
                 grow(shown, len, Vec::new());
@@ -372,6 +388,10 @@ impl NodeState {
             MethodState::Surge { rows, .. } => kept(rows) + rows.len() * 40,
             MethodState::Reading { states, .. } => {
                 states.iter().map(|s| 64 + s.as_ref().map_or(0, ReadingState::bytes)).sum()
+            }
+            MethodState::Group { states, scores, .. } => {
+                let known: usize = states.iter().flatten().map(|s| s.bytes()).sum();
+                known + scores.iter().map(|s| 40 + s.len() * 8).sum::<usize>()
             }
             MethodState::Counts { states, open, shown, .. } => {
                 let waiting: usize =
@@ -415,6 +435,7 @@ impl NodeState {
                     let newest = states.get(k).and_then(Option::as_ref).and_then(ReadingState::newest);
                     newest.is_none_or(|t| forgotten(t, now))
                 }
+                MethodState::Group { newest, .. } => newest.get(k).is_none_or(|t| forgotten(*t, now)),
                 MethodState::Counts { states, open, .. } => {
                     states.get(k).is_none_or(Option::is_none) && open.values().all(|keys| !keys.contains_key(&key))
                 }
@@ -463,6 +484,13 @@ impl NodeState {
         {
             states[k] = None;
             scores[k] = [f64::NAN; 2 + TERMS];
+        }
+        if let MethodState::Group { states, newest, scores } = &mut self.method
+            && k < newest.len()
+        {
+            states[k] = None;
+            newest[k] = Millis::MIN;
+            scores[k] = Vec::new();
         }
         if let MethodState::Counts { states, shown, scores, newest, .. } = &mut self.method
             && k < states.len()

@@ -244,11 +244,12 @@ impl RuleTests {
             latest = latest.max(at);
             rows.push((latest, coming(at, None, &[&test.defaults, &row.fields])));
         }
-        if let Some(series) = &test.series {
+        for series in &test.series {
             for (i, value) in series.value.iter().enumerate() {
                 let Some(value) = value else { continue };
                 let at = test.start + series.from.millis() + series.every.millis() * i as Millis;
-                let own: Fields = [("value".to_owned(), json!(value))].into_iter().collect();
+                let mut own = series.with.clone();
+                own.insert("value".to_owned(), json!(value));
                 rows.push((at, coming(at, None, &[&test.defaults, &own])));
             }
         }

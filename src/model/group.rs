@@ -42,6 +42,20 @@ pub struct Group {
     pub calibrate: u32,
 }
 
+impl Group {
+    /// The settings with the parameters of a model file; `parameter` gives the value of a name, or the default that it
+    /// is called with.
+    #[must_use]
+    pub fn of(parameter: &dyn Fn(&str, f64) -> f64) -> Group {
+        let set = Group::default();
+        Group {
+            threshold: parameter("threshold", set.threshold),
+            calibrate: parameter("calibrate", 1_000.0) as u32,
+            ..set
+        }
+    }
+}
+
 impl Default for Group {
     fn default() -> Self {
         Group {
@@ -126,13 +140,34 @@ impl GroupState {
         }
     }
 
-    /// Applies one row. `None` while calibrating. A reading that is not finite leaves its sensor's means as they are.
+    /// True until the calibration period is complete.
+    #[must_use]
+    pub fn is_calibrating(&self, settings: &Group) -> bool {
+        self.seen < settings.calibrate
+    }
+
+    /// Bytes held.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let d = self.sensors;
+        std::mem::size_of::<GroupState>() + (6 * d + 2 * (2 * d + d * d)) * std::mem::size_of::<f64>()
+    }
+
+    /// Applies one row. `None` while calibrating, and for a row with fewer than half of its readings.
+    ///
+    /// A reading that is not finite is missing: its sensor's means stay as they are. The calibration learns from complete
+    /// rows only, as what varies together is not known of others; a row with fewer than half of its readings changes
+    /// nothing, as it does not tell the group's state.
     ///
     /// # Panics
     /// When the row's length is not the number of sensors: the caller mixed two groups.
     pub fn update(&mut self, settings: &Group, row: &[f64]) -> Option<GroupReading> {
         assert_eq!(row.len(), self.sensors, "a group's rows have one length");
         let d = self.sensors;
+        let known = row.iter().filter(|x| x.is_finite()).count();
+        if 2 * known < d || (known < d && self.is_calibrating(settings)) {
+            return None;
+        }
         for (chart, half) in self.chart.iter_mut().zip([settings.slow_half, settings.fast_half]) {
             let share = (1.0 - libm::exp2(-1.0 / half)).max(1.0 / f64::from(self.seen + 1));
             for (e, &x) in chart.ewma.iter_mut().zip(row) {
@@ -147,13 +182,13 @@ impl GroupState {
             return None;
         }
 
-        let mut best = (f64::NEG_INFINITY, vec![]);
+        let mut best = (f64::NAN, vec![0.0; d]);
         for chart in &self.chart {
             let e: Vec<f64> = (0..d).map(|i| chart.ewma[i] - self.mean[i]).collect();
             let parts: Vec<f64> =
                 (0..d).map(|i| e[i] * (0..d).map(|j| chart.matrix[i * d + j] * e[j]).sum::<f64>()).collect();
             let t2 = parts.iter().sum::<f64>();
-            if t2 > best.0 {
+            if best.0.is_nan() || t2 > best.0 {
                 best = (t2, parts);
             }
         }
@@ -173,7 +208,7 @@ impl GroupState {
         let d = self.sensors;
         let n = f64::from(self.seen);
         for i in 0..d {
-            let x = if row[i].is_finite() { row[i] } else { self.mean[i] };
+            let x = row[i];
             let before = x - self.mean[i];
             self.mean[i] += before / n;
             self.square[i] += before * (x - self.mean[i]);
@@ -302,6 +337,25 @@ mod tests {
         assert!((v.contributions.iter().sum::<f64>() - v.statistic).abs() < 1e-9 * v.statistic);
         assert!(v.contributions[1] > v.contributions[0], "{v:?}");
     }
+
+    #[test]
+    fn missing_readings_are_not_learnt_from_and_half_of_them_are_needed() {
+        let settings = Group { calibrate: 40, ..Group::default() };
+        let row = |i: u32| [f64::from(i % 7), f64::from(i % 5), f64::from(i % 3)];
+        let (mut whole, mut gaps) = (GroupState::new(3), GroupState::new(3));
+        for i in 0..40 {
+            assert!(whole.update(&settings, &row(i)).is_none());
+            assert!(gaps.update(&settings, &[row(i)[0], f64::NAN, row(i)[2]]).is_none());
+            assert!(gaps.is_calibrating(&settings));
+            assert!(gaps.update(&settings, &row(i)).is_none());
+        }
+        assert_eq!(whole, gaps);
+        assert!(!gaps.is_calibrating(&settings));
+        assert!(gaps.update(&settings, &[9.0, f64::NAN, f64::NAN]).is_none());
+        assert_eq!(whole, gaps);
+        assert!(gaps.update(&settings, &[1.0, f64::NAN, 1.0]).is_some_and(|r| r.statistic.is_finite()));
+    }
+
     #[test]
     fn the_inverse_is_one() {
         let c = [4.0, 1.0, 0.5, 1.0, 3.0, 0.2, 0.5, 0.2, 2.0];

@@ -14,7 +14,7 @@ pub struct ModelFile {
     /// 名称
     pub name: String,
     /// 方法: surge, count_surge, ewma, cusum, shewhart, page_hinkley, holt_winters,
-    /// sensor_novelty; sensor_group, farrington, ears and scorecard in `model score` only
+    /// sensor_novelty, sensor_group; farrington, ears and scorecard in `model score` only
     pub method: String,
     /// 版本
     pub version: u32,

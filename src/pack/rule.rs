@@ -388,6 +388,25 @@ pub struct ModelMethod {
     /// 晚到等待: rows are applied in event-time order behind this hold.
     #[serde(default)]
     pub reorder: Option<Span>,
+    /// 成员 (SQL text) of sensor_group: which member of the group a row is; `sensor_type` when absent.
+    #[serde(default)]
+    pub member: Option<Sql>,
+    /// 成员名单 of sensor_group, 2 to 64: the rows of one key and time are one state of the group.
+    #[serde(default)]
+    pub members: Vec<String>,
+}
+
+/// Quantities of a group beside those of its members.
+pub const GROUP_TERMS: [&str; 3] = ["score", "statistic", "bar"];
+
+impl ModelMethod {
+    /// What conditions and texts of a group can name: its terms, then for each member its reading and its part of the
+    /// statistic, `<member>_part`.
+    #[must_use]
+    pub fn group_quantities(&self) -> Vec<String> {
+        let members = self.members.iter().flat_map(|m| [m.clone(), format!("{m}_part")]);
+        GROUP_TERMS.iter().map(|t| (*t).to_owned()).chain(members).collect()
+    }
 }
 
 /// `kind: trend`: the least-squares line through the means of panes. Levels are times left until it reaches the limit;

@@ -130,15 +130,12 @@ impl Scorer {
             // A calibration period takes the place of the warm-up.
             ("warm_up_days", Some(_)) => 0.0,
             ("warm_up", Some(rows)) if model.method != "holt_winters" => f64::from(rows),
+            ("calibrate", Some(rows)) => f64::from(rows),
             _ => model.parameters.get(name).copied().unwrap_or(default),
         };
         let method =
             if model.method == "sensor_group" {
-                Method::Group(Group {
-                    threshold: parameter("threshold", Group::default().threshold),
-                    calibrate: calibrate.unwrap_or(parameter("calibrate", 1_000.0) as u32),
-                    ..Group::default()
-                })
+                Method::Group(Group::of(&parameter))
             } else {
                 Method::Readings(ReadingModel::of(&model.method, &parameter).ok_or_else(|| {
                     CliError::Usage(format!("{} is no model of readings; it scores no series", model.id))

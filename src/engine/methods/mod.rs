@@ -6,6 +6,7 @@ mod close;
 mod counts;
 mod deadline;
 mod gap;
+mod group;
 mod items;
 mod lookup;
 mod measure;
@@ -41,6 +42,8 @@ pub(super) struct Known<'a> {
     pub(super) done: bool,
     pub(super) timer: Option<String>,
     pub(super) partial: bool,
+    /// The model has no score to judge by.
+    pub(super) unscored: bool,
 }
 
 impl Engine {
@@ -60,6 +63,7 @@ impl Engine {
             Kinded::Sequence { .. } => self.sequence_rows(batch, node, inputs),
             Kinded::Surge { .. } => self.surge_rows(batch, node),
             Kinded::Reading { .. } => self.reading_rows(batch, node),
+            Kinded::Group { .. } => self.group_rows(batch, node),
             Kinded::Counts { .. } => self.count_rows(batch, node),
             Kinded::Trend { .. } => self.trend_rows(batch, node),
             Kinded::Peer { .. } => self.peer_rows(batch, node),
@@ -100,6 +104,7 @@ impl Engine {
         let mut sample = at;
         let mut elapsed = None;
         let mut partial = false;
+        let mut unscored = false;
         let quantities = match &n.kind {
             Kinded::Measure { .. } => self.measure_quantities(node, key),
             Kinded::Sustained { .. } => match self.sustained_now(node, k) {
@@ -136,9 +141,18 @@ impl Engine {
                     let newest = state.and_then(ReadingState::newest);
                     let gone = newest.is_none_or(|newest| forgotten(newest, self.state.log_time));
                     let terms = scores[k].iter().take(n.quantities.len());
+                    unscored = gone || scores[k][0].is_nan();
                     terms.map(|v| (!gone && !v.is_nan()).then_some(*v)).collect()
                 }
                 _ => return,
+            },
+            Kinded::Group { .. } => match self.group_now(node, k) {
+                Some((terms, calibrating)) => {
+                    partial = calibrating;
+                    unscored = terms.first().is_none_or(Option::is_none);
+                    terms
+                }
+                None => return,
             },
             Kinded::Counts { warm_up, .. } => match self.counts_now(node, k) {
                 Some((terms, seen)) => {
@@ -169,6 +183,7 @@ impl Engine {
             elapsed,
             border,
             partial,
+            unscored,
             timer: Some(format!("due {} {at}", n.kind.word())),
             ..Known::default()
         };
@@ -219,6 +234,7 @@ impl Engine {
             row,
             timer,
             partial: known.partial,
+            unscored: known.unscored,
         };
         self.settle(node, &judged);
     }

@@ -7,6 +7,7 @@
 
 use super::super::batch::Batch;
 use super::super::core::{Engine, NODE};
+use super::super::held::HeldRow;
 use super::super::program::Kinded;
 use super::super::state::MethodState;
 use super::Known;
@@ -50,7 +51,8 @@ impl Engine {
             self.remember(node, key, &noted, row);
             let due = at.saturating_add(*wait).max(log_time.saturating_add(GATHER));
             let number = *block.get_or_insert_with(|| self.state.held.open());
-            self.state.held.hold(due, node as u32, (number, batch.block), key, values[row], false, None, row);
+            let held = HeldRow { value: values[row], ..HeldRow::of(key, row) };
+            self.state.held.hold(due, node as u32, (number, batch.block), held);
         }
     }
 

@@ -4,10 +4,13 @@
 
 use super::super::batch::Batch;
 use super::super::core::{Engine, NODE};
+use super::super::held::HeldRow;
 use super::super::program::Kinded;
 use super::super::state::{MethodState, forgotten};
 use super::Known;
+use crate::log::Block;
 use crate::record::Millis;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A reading as a model applies it.
 struct Read {
@@ -48,7 +51,8 @@ impl Engine {
                 let number = *block.get_or_insert_with(|| self.state.held.open());
                 let from = (number, batch.block);
                 let Read { key, value, relearn, noted } = read;
-                self.state.held.hold(due, node as u32, from, key, value, relearn, noted, row);
+                let held = HeldRow { value, relearn, noted, ..HeldRow::of(key, row) };
+                self.state.held.hold(due, node as u32, from, held);
             } else {
                 self.reading_row(batch, row, node, &read);
             }
@@ -66,26 +70,34 @@ impl Engine {
         due.sort_by_cached_key(|(at, node, held, _)| {
             (*at, *node, self.key_text(program.nodes[*node as usize].set, held.key).to_owned())
         });
+        let numbers: BTreeSet<u64> = due.iter().map(|d| d.3).collect();
+        let blocks: BTreeMap<u64, Block> =
+            numbers.iter().filter_map(|n| Some((*n, self.state.held.block(*n)?))).collect();
+        let batches: BTreeMap<u64, Batch<'_>> =
+            blocks.iter().filter_map(|(n, block)| Some((*n, Batch::new(&program, block)?))).collect();
         let mut at = 0;
-        while let Some((_, _, _, number)) = due.get(at) {
-            let run = due[at..].iter().take_while(|d| d.3 == *number).count();
-            if let Some(block) = self.state.held.block(*number)
-                && let Some(batch) = Batch::new(&program, &block)
-            {
-                for (_, node, held, _) in &due[at..at + run] {
-                    let (row, node) = (held.row as usize, *node as usize);
-                    if matches!(program.nodes[node].kind, Kinded::Peer { .. }) {
-                        self.peer_row(&batch, row, node, held.key);
-                        continue;
-                    }
+        while let Some((time, node, held, number)) = due.get(at) {
+            let n = *node as usize;
+            let group = matches!(program.nodes[n].kind, Kinded::Group { .. });
+            let same = |d: &&(Millis, u32, HeldRow, u64)| (d.0, d.1, d.2.key) == (*time, *node, held.key);
+            let run = if group { due[at..].iter().take_while(same).count() } else { 1 };
+            if group {
+                let rows =
+                    due[at..at + run].iter().filter_map(|(_, _, held, number)| Some((batches.get(number)?, held)));
+                self.group_due(n, held.key, rows.collect());
+            } else if let Some(batch) = batches.get(number) {
+                let row = held.row as usize;
+                if matches!(program.nodes[n].kind, Kinded::Peer { .. }) {
+                    self.peer_row(batch, row, n, held.key);
+                } else {
                     let read = Read { key: held.key, value: held.value, relearn: held.relearn, noted: held.noted };
-                    self.reading_row(&batch, row, node, &read);
+                    self.reading_row(batch, row, n, &read);
                 }
             }
-            for _ in 0..run {
-                self.state.held.release(*number);
-            }
             at += run;
+        }
+        for (_, _, _, number) in &due {
+            self.state.held.release(*number);
         }
     }
 
@@ -114,8 +126,8 @@ impl Engine {
                 scores[k][2..].copy_from_slice(&scored.terms);
             }
             // An older reading is not applied. While the baseline is learnt there is no score, but a bound on the
-            // row itself, or a signal, holds all the same.
-            None if late || (n.rows.is_empty() && !n.listens) => return,
+            // reading or on the row itself, or a signal, holds all the same.
+            None if late || !n.plain => return,
             None => {
                 scores[k].fill(f64::NAN);
                 scores[k][1] = v;
@@ -127,7 +139,7 @@ impl Engine {
             self.remember(node, read.key, &[noted], 0);
         }
         let quantities = &quantities[..n.quantities.len()];
-        let known = Known { quantities, border: true, partial, ..Known::default() };
+        let known = Known { quantities, border: true, partial, unscored: partial, ..Known::default() };
         self.judge(node, read.key, at, &known, Some((batch, row)));
     }
 }

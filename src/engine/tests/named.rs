@@ -861,3 +861,102 @@ on_null: skip",
     assert_eq!(seen.story("daily")[0], format!("{}m 371102001 raised blue", (10 * 24 + 2) * 60));
     assert!(seen.changes[0].partial);
 }
+
+/// Three sensors of one object a minute, the third near the sum of the others; `change` may alter a reading or drop it.
+fn group_readings(minutes: u32, change: impl Fn(u32, u32, f64) -> Option<f64>) -> Vec<Step> {
+    let mut random = 7_u64;
+    let mut noise = || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        (random >> 40) as f64 / 16_777_216.0
+    };
+    let mut steps = vec![Step::Time(START)];
+    for minute in 0..minutes {
+        let at = START + Millis::from(minute) * MINUTE;
+        let (a, b) = (noise(), noise());
+        steps.push(Step::Time(at));
+        for (sensor, value) in (0..3).zip([a, b, a + b + 0.1 * noise()]) {
+            if let Some(value) = change(minute, sensor, value) {
+                steps.push(Step::Row(Row { sensor, ..Row::reading(at, minute * 3 + sensor, 0, value) }));
+            }
+        }
+    }
+    steps.push(Step::Time(START + Millis::from(minutes) * MINUTE));
+    steps
+}
+
+fn group(levels: &str) -> Arc<Program> {
+    let body = format!(
+        "source: iot
+key: {{ space: object }}
+kind: model
+model: sensor_group
+value: \"value\"
+member: \"sensor_id\"
+members: [s0, s1, s2]
+parameters: {{ calibrate: 200, threshold: 60 }}
+levels: {levels}
+on_null: skip"
+    );
+    compile(&[("pump", &body)])
+}
+
+#[test]
+fn a_group_of_sensors_is_judged_together_and_names_the_largest_part_first() {
+    let program = group("{ blue: 0.5, yellow: 0.75 }");
+    // Each sensor stays within its own range; what they had in common is gone.
+    let steps = group_readings(260, |minute, sensor, v| Some(if minute >= 230 && sensor == 1 { v + 3.0 } else { v }));
+    let (engine, seen) = run(&program, &entries(&steps, |_| false));
+    let raised = &seen.changes[0];
+    assert!((START + 230 * MINUTE..START + 240 * MINUTE).contains(&raised.at), "{raised:?}");
+    assert!(!raised.partial && raised.cause.starts_with("record "), "{raised:?}");
+    let names: Vec<&str> = raised.readings.iter().map(|r| r.name.as_str()).collect();
+    assert_eq!(names[..5], ["score", "statistic", "bar", "s1", "s1_part"]);
+    let of = |name: &str| raised.readings.iter().find(|r| r.name == name).and_then(|r| r.value).unwrap();
+    let sum: f64 = ["s0_part", "s1_part", "s2_part"].iter().map(|n| of(n)).sum();
+    assert!((sum - of("statistic")).abs() < 1e-9 * sum, "the parts are the statistic");
+    assert!((of("score") - (1.0 - (-of("statistic") / of("bar")).exp2())).abs() < 1e-12);
+    assert_eq!(raised.subject.sensor_id.as_deref(), Some("s1"), "the reading shown is the one that moved most");
+    assert_eq!(engine.usage()["pump"].nulls, 0);
+    // Whatever the order in which the readings of a minute come.
+    let mut other = steps;
+    other.chunk_by_mut(|a, b| matches!((a, b), (Step::Row(_), Step::Row(_)))).for_each(<[Step]>::reverse);
+    let (_, again) = run(&program, &entries(&other, |_| false));
+    assert_eq!(seen.same(), again.same());
+}
+
+#[test]
+fn a_group_is_not_scored_on_a_third_of_its_sensors_and_that_clears_nothing() {
+    let program = group("{ blue: 0.5, orange: { measure: s0, above: 50 } }");
+    let steps = group_readings(300, |minute, sensor, v| match (minute, sensor) {
+        // While it calibrates a bound on a reading holds.
+        (20, 0) => Some(60.0),
+        (230..250, 1) => Some(v + 3.0),
+        // From then on only one sensor is heard, at its usual values.
+        (250.., 1 | 2) => None,
+        _ => Some(v),
+    });
+    let (_, seen) = run(&program, &entries(&steps, |_| false));
+    let story: Vec<String> = seen.story("pump").iter().map(|s| s.replace("station:0 ", "")).collect();
+    assert_eq!(story[..2], ["20m raised orange", "21m cleared orange"]);
+    assert!(seen.changes[0].partial, "{:?}", seen.changes[0]);
+    assert_eq!(seen.changes[0].readings[0].value, None, "no score yet");
+    assert_eq!(story.len(), 3, "raised again by the score, and not cleared: {story:?}");
+}
+
+#[test]
+fn readings_of_a_group_that_come_after_their_time_was_judged_are_not_applied() {
+    let program = group("{ blue: 0.5 }");
+    let whole = group_readings(260, |minute, sensor, v| Some(if minute >= 230 && sensor == 1 { v + 3.0 } else { v }));
+    let (_, expected) = run(&program, &entries(&whole, |_| false));
+    // The same with wild readings half an hour late: once those of that time have been judged they say nothing.
+    let mut late = whole;
+    for minute in [60, 120, 210] {
+        let at = late.iter().position(|s| matches!(s, Step::Time(t) if *t == START + minute * MINUTE)).unwrap();
+        let row = Row::reading(START + (minute - 30) * MINUTE, 9_000 + minute as u32, 0, 99.0);
+        late.insert(at + 1, Step::Row(row));
+    }
+    let (_, seen) = run(&program, &entries(&late, |_| false));
+    assert_eq!(seen.same(), expected.same());
+}

@@ -14,6 +14,8 @@ struct Event {
     row: Row,
     /// The record comes again right away, as long after.
     again: bool,
+    /// Readings of all three sensors of the object at the same time follow, in this order.
+    volley: Option<([u8; 3], bool)>,
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -34,12 +36,14 @@ fn event() -> impl Strategy<Value = Event> {
     let jitter = prop_oneof![4 => Just(0), 4 => (-80..8_i64).prop_map(|n| n * 15 * SECOND)];
     let value = prop_oneof![1 => Just(None), 9 => (0..60_u8).prop_map(|v| Some(f64::from(v)))];
     let row = (kind, jitter, 0..3_u32, 0..3_u32, value, 0..7_usize, prop_oneof![9 => Just(1_i64), 1 => Just(2)]);
-    (wait, 0..3_u8, row, prop::bool::weighted(0.05)).prop_map(
-        |(wait, ticks, (kind, at, object, sensor, value, word, revision), again)| Event {
+    let volley = prop::option::weighted(0.4, (prop::array::uniform3(0..60_u8), any::<bool>()));
+    (wait, 0..3_u8, row, prop::bool::weighted(0.05), volley).prop_map(
+        |(wait, ticks, (kind, at, object, sensor, value, word, revision), again, volley)| Event {
             wait,
             ticks,
             row: Row { kind, at, id: 0, revision, object, sensor, value, word },
             again,
+            volley,
         },
     )
 }
@@ -59,7 +63,20 @@ fn steps(events: &[Event]) -> Vec<Step> {
         let row = Row { at: now + event.row.at, id: number as u32, ..event.row.clone() };
         out.push(Step::Row(row.clone()));
         if event.again {
-            out.push(Step::Row(row));
+            out.push(Step::Row(row.clone()));
+        }
+        if let Some((values, backwards)) = event.volley {
+            let mut readings: Vec<Row> = (0..3)
+                .zip(values)
+                .map(|(sensor, value)| {
+                    let id = 1_000 * (sensor + 1) + number as u32;
+                    Row { sensor, ..Row::reading(row.at, id, row.object, f64::from(value)) }
+                })
+                .collect();
+            if backwards {
+                readings.reverse();
+            }
+            out.extend(readings.into_iter().map(Step::Row));
         }
     }
     // Everything that still waits gets its time.

@@ -269,6 +269,23 @@ parameters: { step_minutes: 5, steps: 2, warm_up: 1 }
 levels: { blue: 2, yellow: 4 }
 on_null: skip",
     ),
+    // Sensors of an object at one time; a bound on one of them and on a row hold while it calibrates.
+    (
+        "together",
+        "source: iot
+key: { space: object }
+kind: model
+model: sensor_group
+value: \"CASE WHEN status <> 'suspect' THEN value END\"
+member: \"sensor_id\"
+members: [s0, s1, s2]
+relearn: \"status = 'maintenance'\"
+reorder: 20s
+parameters: { calibrate: 3, threshold: 0.5 }
+levels: { blue: 0.3, yellow: 0.6, orange: { measure: s1, above: 55 }, red: { row: \"value > 58\" } }
+clear: { evaluations: 2 }
+on_null: skip",
+    ),
     (
         "complaint_surge",
         "source: supervision

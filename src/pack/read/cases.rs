@@ -46,9 +46,10 @@ pub struct TestCase {
     /// 记录 / rows, in the order in which they come in
     #[serde(default)]
     pub rows: Vec<TestRow>,
-    /// 等间隔读数 / readings at equal distances
-    #[serde(default)]
-    pub series: Option<Series>,
+    /// 等间隔读数 / readings at equal distances: one series, or a list of them
+    #[serde(default, deserialize_with = "one_or_more")]
+    #[schemars(with = "OneOrMore")]
+    pub series: Vec<Series>,
     /// 时间走到 / offset to which log time goes on after the last row
     #[serde(default)]
     pub ticks: Option<Span>,
@@ -81,10 +82,20 @@ pub struct Series {
     /// 起 / offset of the first
     #[serde(default)]
     pub from: Span,
-    /// 读数 / `3*5 12 _*2`: five times 3, once 12, two that were not sent
+    /// 字段 / fields of each of its rows, beside the value
+    #[serde(default)]
+    pub with: Fields,
+    /// 读数 / `3*5 12 _*2 (1 2)*9`: five times 3, once 12, two that were not sent, nine times 1 and 2
     #[serde(deserialize_with = "readings")]
     #[schemars(with = "String")]
     pub value: Vec<Option<f64>>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(Series),
+    More(Vec<Series>),
 }
 
 /// One change. What is left out is not compared.
@@ -184,13 +195,14 @@ fn values(document: &mut Document) {
             let words = (format!("\"{start}\" is no instant"), format!("“{start}”不是时间"));
             told.push((format!("/tests/{i}/start"), words, "2026-03-02T08:00:00+08:00".to_owned()));
         }
-        let series = test.pointer("/series/value").and_then(Value::as_str);
-        if let Some(Err(part)) = series.map(parts) {
+        for (pointer, series) in series_of(test, i) {
+            let Some(Err(part)) = series.get("value").and_then(Value::as_str).map(parts) else { continue };
             let words = (format!("\"{part}\" is no reading"), format!("“{part}”不是读数"));
             let hint = format!(
-                "3, 3*5 for five of them, _ for none; at most {READINGS} / 3*5 表示五个 3, _ 表示没有发送, 最多 {READINGS} 个"
+                "3, 3*5 for five of them, (3 4)*5, _ for none; at most {READINGS} / 3*5 表示五个 3, _ 表示没有发送, 最多 \
+                 {READINGS} 个"
             );
-            told.push((format!("/tests/{i}/series/value"), words, hint));
+            told.push((format!("{pointer}/value"), words, hint));
         }
     }
     for (pointer, words, hint) in told {
@@ -198,13 +210,26 @@ fn values(document: &mut Document) {
     }
 }
 
+/// The series of a test as they stand in the file, with their places.
+fn series_of(test: &Value, i: usize) -> Vec<(String, &Value)> {
+    match test.get("series") {
+        Some(Value::Array(all)) => {
+            all.iter().enumerate().map(|(n, one)| (format!("/tests/{i}/series/{n}"), one)).collect()
+        }
+        Some(one) => vec![(format!("/tests/{i}/series"), one)],
+        None => Vec::new(),
+    }
+}
+
 /// Tests that take more time than any test needs.
 fn far(file: &TestFile, document: &mut Document) {
+    let root = document.root.as_ref().map(Node::json).unwrap_or_default();
     for (i, test) in file.tests.iter().enumerate() {
-        let series = test.series.as_ref().map(|s| {
+        let written = root.pointer(&format!("/tests/{i}")).map(|test| series_of(test, i)).unwrap_or_default();
+        let series = test.series.iter().zip(written).map(|(s, (pointer, _))| {
             let steps = Millis::try_from(s.value.len()).unwrap_or(Millis::MAX);
             let last = s.from.millis().saturating_add(s.every.millis().saturating_mul(steps));
-            (format!("/tests/{i}/series/every"), last)
+            (format!("{pointer}/every"), last)
         });
         let rows = test.rows.iter().enumerate().map(|(n, r)| (format!("/tests/{i}/rows/{n}/at"), r.at.millis()));
         let ticks = test.ticks.map(|t| (format!("/tests/{i}/ticks"), t.millis()));
@@ -233,21 +258,38 @@ fn readings<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Option<f64>
 
 /// The readings of a series, or the part that is none.
 fn parts(text: &str) -> Result<Vec<Option<f64>>, String> {
-    let mut all = Vec::new();
-    for part in text.split_whitespace() {
+    let mut all: Vec<Option<f64>> = Vec::new();
+    // Where the readings begin that stand in brackets.
+    let mut bracket = None;
+    for part in text.replace('(', " ( ").replace(')', " )").split_whitespace() {
         let wrong = || part.to_owned();
         let (value, times) = part.split_once('*').unwrap_or((part, "1"));
         let times: usize = times.parse().map_err(|_| wrong())?;
-        let value = match value {
-            "_" => None,
-            number => Some(number.parse::<f64>().ok().filter(|n| n.is_finite()).ok_or_else(wrong)?),
+        let again = match (value, bracket) {
+            ("(", None) if part == value => {
+                bracket = Some(all.len());
+                continue;
+            }
+            (")", Some(begin)) => {
+                bracket = None;
+                all.split_off(begin)
+            }
+            ("_", _) => vec![None],
+            (number, _) => vec![Some(number.parse::<f64>().ok().filter(|n| n.is_finite()).ok_or_else(wrong)?)],
         };
-        if times > READINGS - all.len() {
+        if all.len().saturating_add(again.len().saturating_mul(times)) > READINGS {
             return Err(wrong());
         }
-        all.extend(std::iter::repeat_n(value, times));
+        all.extend(again.repeat(times));
     }
-    Ok(all)
+    if bracket.is_some() { Err("(".to_owned()) } else { Ok(all) }
+}
+
+fn one_or_more<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Series>, D::Error> {
+    Ok(match OneOrMore::deserialize(from)? {
+        OneOrMore::One(one) => vec![one],
+        OneOrMore::More(all) => all,
+    })
 }
 
 #[cfg(test)]
@@ -274,10 +316,36 @@ tests:
     fn a_test_knows_its_line_and_its_readings() {
         let file = TestFile::read("a.test.yaml", GOOD).unwrap();
         assert_eq!(file.tests.iter().map(|t| t.line).collect::<Vec<_>>(), [3, 6]);
-        let series = file.tests[1].series.as_ref().unwrap();
-        assert_eq!(series.value, [Some(3.0), Some(3.0), None, Some(4.5)]);
+        assert_eq!(file.tests[1].series[0].value, [Some(3.0), Some(3.0), None, Some(4.5)]);
         assert_eq!(file.tests[1].expect[0].level, Some(Level::Blue));
         assert_eq!(file.tests[1].rows[0].fields.len(), 2);
+    }
+
+    #[test]
+    fn series_stand_alone_or_in_a_list_and_brackets_repeat() {
+        let of = |series: &str| {
+            let text = format!(
+                "indicator: a\ntests:\n  - name: \"x\"\n    start: \"2026-03-02T08:00:00+08:00\"\n    expect: []\n    \
+                 series: {series}\n"
+            );
+            TestFile::read("a.test.yaml", &text)
+        };
+        let file = of("[{ every: 1m, with: { sensor_id: s2 }, value: \"(1 _*2)*2 7\" }, { every: 1h, value: \"\" }]");
+        let series = &file.unwrap().tests[0].series;
+        assert_eq!(series[0].value, [Some(1.0), None, None, Some(1.0), None, None, Some(7.0)]);
+        assert_eq!((series[0].with["sensor_id"].as_str(), series.len()), (Some("s2"), 2));
+        for (series, column, words) in [
+            ("{ every: 1m, value: \"(1 2\" }", 34, "no reading"),
+            ("{ every: 1m, value: \"1 2)*3\" }", 34, "no reading"),
+            ("{ every: 1m, value: \"((1 2)*2)*3\" }", 34, "no reading"),
+            ("[{ every: 1m, value: \"(1 2)*99999\" }]", 35, "no reading"),
+            ("[{ every: 1m, valeu: \"1\" }]", 28, "valeu"),
+        ] {
+            let errors = of(series).unwrap_err();
+            let found = errors.iter().find(|e| e.message.contains(words));
+            let found = found.unwrap_or_else(|| panic!("{series}: {errors:?}"));
+            assert_eq!((found.place.line, found.place.column), (6, column), "{series}: {errors:?}");
+        }
     }
 
     #[test]

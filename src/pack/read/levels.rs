@@ -352,6 +352,7 @@ fn conditions_fit(meaning: &mut Meaning<'_>, rule: &Rule<'_>) {
     let mut offered: Vec<String> = vec!["value".to_owned()];
     match &indicator.kind {
         Method::Measure(m) => offered.extend(m.measures.keys().cloned()),
+        Method::Model(m) if !m.members.is_empty() => offered = m.group_quantities(),
         Method::Model(_) => offered.extend(["score", "count", "mean", "expected"].map(str::to_owned)),
         Method::Trend(_) => offered.extend(["hours", "limit", "slope", "r2", "points"].map(str::to_owned)),
         Method::Peer(_) => offered.extend(["score", "z", "median", "mad", "peers", "city"].map(str::to_owned)),

@@ -10,8 +10,8 @@ use super::units;
 use crate::pack::expression::{Expression, Want};
 use crate::pack::view::{feeds, kind_of, view};
 use crate::pack::{
-    Aggregate, Condition, Direction, Emit, Indicator, Keep, LevelRule, Levels, Limit, Method, PeerMethod, RowMatch,
-    Span, Sql, Status, TrendMethod, Window,
+    Aggregate, Condition, Direction, Emit, GROUP_TERMS, Indicator, Keep, LevelRule, Levels, Limit, Method, ModelFile,
+    ModelMethod, PeerMethod, RowMatch, Span, Sql, Status, TrendMethod, Window,
 };
 use crate::record::{ENVELOPE, Kind, Level};
 use arrow::datatypes::{DataType, Field, Schema};
@@ -247,6 +247,7 @@ impl<'a, 'm> Rules<'a, 'm> {
                     ("distinct", &method.distinct, Want::Text),
                     ("group", &method.group, Want::Text),
                     ("relearn", &method.relearn, Want::Bool),
+                    ("member", &method.member, Want::Text),
                 ] {
                     if let Some(text) = text {
                         sql(self.meaning, &format!("/{field}"), text, want);
@@ -576,7 +577,7 @@ impl<'a, 'm> Rules<'a, 'm> {
         }
     }
 
-    fn model(&mut self, rule: &Rule<'_>, method: &crate::pack::ModelMethod) {
+    fn model(&mut self, rule: &Rule<'_>, method: &ModelMethod) {
         let typed = self.meaning.typed;
         let Some(file) = typed.models.values().find(|m| m.id == method.model) else {
             if !self.meaning.is_broken(Form::Model, &method.model) {
@@ -593,7 +594,16 @@ impl<'a, 'm> Rules<'a, 'm> {
             self.error((rule.path, &format!("/parameters/{name}")), "unknown-parameter", &en, &zh, hint);
         }
         let counts = matches!(file.method.as_str(), "surge" | "count_surge");
-        if !counts && crate::model::ReadingModel::of(&file.method, &|_, default| default).is_none() {
+        let group = file.method == "sensor_group";
+        if group {
+            self.group(rule, method, file);
+        } else if method.member.is_some() || !method.members.is_empty() {
+            let at = if method.members.is_empty() { "/member" } else { "/members" };
+            let en = format!("the model {} reads one sensor at a time; it has no members", file.id);
+            let zh = format!("模型 {} 逐个测点评分,没有成员", file.id);
+            self.error((rule.path, at), "members", &en, &zh, Some("model: sensor_group".to_owned()));
+        }
+        if !counts && !group && crate::model::ReadingModel::of(&file.method, &|_, default| default).is_none() {
             let en = format!("indicators cannot use the method \"{}\" of {} yet", file.method, file.id);
             let zh = format!("指标尚不能使用模型 {} 的方法“{}”", file.id, file.method);
             self.error((rule.path, "/model"), "unknown-method", &en, &zh, None);
@@ -615,6 +625,57 @@ impl<'a, 'm> Rules<'a, 'm> {
         } else if method.value.is_none() {
             let (en, zh) = ("a model of readings needs a value", "读数模型应有 value");
             self.error((rule.path, "/model"), "missing-field", en, zh, Some("value: \"value\"".to_owned()));
+        }
+    }
+
+    /// The members of a group have names of their own, and its calibration is long enough to learn from.
+    fn group(&mut self, rule: &Rule<'_>, method: &ModelMethod, file: &ModelFile) {
+        let path = rule.path;
+        let count = method.members.len();
+        if !(2..=GROUP_MOST).contains(&count) {
+            let en = format!("a group has 2 to {GROUP_MOST} members; here are {count}");
+            let zh = format!("成员应为 2 至 {GROUP_MOST} 个,此处有 {count} 个");
+            let at = if count == 0 { "/model" } else { "/members" };
+            self.error((path, at), "members", &en, &zh, Some("members: [temperature, pressure]".to_owned()));
+        }
+        for (i, member) in method.members.iter().enumerate() {
+            let at = format!("/members/{i}");
+            if method.members.iter().take(i).any(|other| other == member) {
+                let (en, zh) = (format!("\"{member}\" stands here twice"), format!("成员“{member}”重复"));
+                self.error((path, &at), "duplicate-id", &en, &zh, None);
+            } else if member.trim().is_empty()
+                || GROUP_TERMS.contains(&member.as_str())
+                || method.members.iter().any(|other| *member == format!("{other}_part"))
+            {
+                let en = format!("\"{member}\" cannot be told from another quantity of the group");
+                let zh = format!("成员名“{member}”与其他统计量重名");
+                let hint = Some(format!("not {}, nor another member's name with _part", GROUP_TERMS.join(", ")));
+                self.error((path, &at), "members", &en, &zh, hint);
+            }
+        }
+        if method.member.is_none() && rule.view.field_with_name("sensor_type").is_err() {
+            let en = format!("{} has no sensor_type: say which member a row is", rule.indicator.source);
+            let zh = format!("{} 没有 sensor_type,应写明 member", rule.indicator.source);
+            self.error((path, "/members"), "missing-field", &en, &zh, Some("member: \"sensor_id\"".to_owned()));
+        }
+        let set = |name: &str| method.parameters.get(name).or_else(|| file.parameters.get(name)).copied();
+        let at = |name: &str| match method.parameters.contains_key(name) {
+            true => format!("/parameters/{name}"),
+            false => "/model".to_owned(),
+        };
+        if set("threshold").is_some_and(|threshold| threshold <= 0.0) {
+            self.error((path, &at("threshold")), "parameter", "must be above zero", "应大于零", None);
+        }
+        if let Some(rows) = set("calibrate").filter(|rows| *rows < CALIBRATE_SHORT) {
+            let at = at("calibrate");
+            if rows < 2.0 {
+                self.error((path, &at), "parameter", "at least 2 rows", "至少 2 行", None);
+            } else {
+                let en = format!("{rows} rows of calibration are too few: much that is normal will alarm");
+                let zh = format!("标定 {rows} 行太少,正常状态也会报警");
+                let hint = Some("1000 rows or more, see models/README.md / 宜为 1000 行以上".to_owned());
+                self.meaning.warning((path, &at), "parameter", &en, &zh, hint);
+            }
         }
     }
 
@@ -779,6 +840,10 @@ impl<'a, 'm> Rules<'a, 'm> {
     }
 }
 
+/// Most members of a group: its state grows with their square.
+const GROUP_MOST: usize = 64;
+/// Rows of calibration below which a group's covariance is a guess.
+const CALIBRATE_SHORT: f64 = 100.0;
 /// A day and a week, milliseconds.
 const DAY_MS: i64 = crate::record::time::DAY;
 const WEEK_MS: i64 = 7 * DAY_MS;

@@ -644,6 +644,49 @@ fn a_count_surge_counts_weeks_or_days() {
 }
 
 #[test]
+fn a_group_names_its_members() {
+    let good = LEAK.replace("filter: \"sensor_type = 'gas_lel'\"\nkind: sustained\nvalue: \"value\"\n", GROUP);
+    let good = good.replace("blue: 10, yellow: 25, orange: 50", "blue: 0.5, orange: { measure: temp_c, above: 90 }");
+    let many: Vec<String> = (0..65).map(|n| format!("m{n}")).collect();
+    let many = format!("[{}]", many.join(", "));
+    let members = "[temp_c, pressure_mpa]";
+    table(
+        "rules/gas/gas_leak.yaml",
+        &good,
+        &[
+            ("on_null", "member: \"sensor_id\"\nparameters: { calibrate: 2000 }\non_null", &[]),
+            ("达{{ value }}", "达{{ readings.temp_c }}({{ readings.temp_c_part }})", &[]),
+            (members, "[temp_c]", &["gas_leak.yaml:9:1 members"]),
+            (members, &many, &["gas_leak.yaml:9:1 members", "gas_leak.yaml:10:41 unknown-measure"]),
+            (members, "[temp_c, pressure_mpa, temp_c]", &["gas_leak.yaml:9:33 duplicate-id"]),
+            (members, "[temp_c, score]", &["gas_leak.yaml:9:19 members"]),
+            (members, "[temp_c, temp_c_part]", &["gas_leak.yaml:9:19 members"]),
+            (
+                "members: [temp_c, pressure_mpa]\n",
+                "",
+                &["gas_leak.yaml:7:8 members", "gas_leak.yaml:9:41 unknown-measure"],
+            ),
+            ("value: \"value\"\n", "", &["gas_leak.yaml:7:8 missing-field"]),
+            ("measure: temp_c", "measure: value", &["gas_leak.yaml:10:41 unknown-measure"]),
+            ("on_null", "member: \"sensor\"\non_null", &["gas_leak.yaml:11:10 sql-column"]),
+            ("on_null", "parameters: { calibrat: 1000 }\non_null", &["gas_leak.yaml:11:25 unknown-parameter"]),
+            ("on_null", "parameters: { calibrate: 1 }\non_null", &["gas_leak.yaml:11:26 parameter"]),
+            ("on_null", "parameters: { calibrate: 50 }\non_null", &["gas_leak.yaml:11:26 parameter"]),
+            ("on_null", "parameters: { threshold: 0 }\non_null", &["gas_leak.yaml:11:26 parameter"]),
+            ("model: sensor_group", "model: ewma", &["gas_leak.yaml:9:1 members"]),
+        ],
+    );
+}
+
+/// The lines of a good group.
+const GROUP: &str = "\
+kind: model
+model: sensor_group
+value: \"value\"
+members: [temp_c, pressure_mpa]
+";
+
+#[test]
 fn helpers_tell_nobody_and_signals_make_no_circle() {
     let helper = COUNT.replace("gas_count", "gas_leak__near");
     let cases = [

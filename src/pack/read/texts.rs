@@ -56,6 +56,9 @@ fn render(indicator: &Indicator, text: &str) -> Result<String, String> {
     if let crate::pack::Method::Measure(method) = &indicator.kind {
         readings.extend(method.measures.keys().map(|m| (m.clone(), "1".to_owned())));
     }
+    if let crate::pack::Method::Model(method) = &indicator.kind {
+        readings.extend(method.group_quantities().into_iter().map(|q| (q, "1".to_owned())));
+    }
     let terms: &[&str] = match &indicator.kind {
         crate::pack::Method::Model(_) => &["expected", "level", "season", "weekday", "common", "tail"],
         crate::pack::Method::Trend(_) => &["hours", "limit", "slope", "r2", "points"],
