@@ -180,6 +180,10 @@ pub struct Metrics {
     rule_bytes: Family<IntGaugeVec>,
     rule_keys: Family<IntGaugeVec>,
     refused_keys: Family<IntCounterVec>,
+    model_scores: Family<IntCounterVec>,
+    model_alarms: Family<IntCounterVec>,
+    model_not_finite: Family<IntCounterVec>,
+    model_failing: Family<IntGaugeVec>,
     state_bytes: Family<IntGaugeVec>,
     changes: Family<IntCounterVec>,
     open: Family<IntGaugeVec>,
@@ -291,6 +295,30 @@ impl Metrics {
                 r,
                 "forewarn_engine_refused_keys_total",
                 "New keys of draft and shadow rules refused because the memory budget is spent.",
+                &["rule"],
+            ),
+            model_scores: counter(
+                r,
+                "forewarn_engine_model_scores_total",
+                "Scores of a rule's model, where its file declares how often they are false alarms.",
+                &["rule"],
+            ),
+            model_alarms: counter(
+                r,
+                "forewarn_engine_model_alarms_total",
+                "Scores of a rule's model at its threshold or above, or not finite.",
+                &["rule"],
+            ),
+            model_not_finite: counter(
+                r,
+                "forewarn_engine_model_not_finite_total",
+                "Scores of a rule's model that are no numbers.",
+                &["rule"],
+            ),
+            model_failing: int_gauge(
+                r,
+                "forewarn_engine_model_failing",
+                "Partitions in which a rule's model alarms so often that its scores are not used.",
                 &["rule"],
             ),
             state_bytes: int_gauge(r, "forewarn_engine_state_bytes", "State of a partition.", &["partition"]),
@@ -427,6 +455,18 @@ impl Metrics {
     /// A rule's expression gave null.
     pub fn rule_nulls(&self, rule: &str, n: u64) {
         self.nulls.add(&[rule], n);
+    }
+
+    /// Scores of a rule's model, alarms among them, and those that are no numbers.
+    pub fn model_scores(&self, rule: &str, scores: u64, alarms: u64, not_finite: u64) {
+        self.model_scores.add(&[rule], scores);
+        self.model_alarms.add(&[rule], alarms);
+        self.model_not_finite.add(&[rule], not_finite);
+    }
+
+    /// Partitions in which the scores of a rule's model are not used.
+    pub fn model_failing(&self, rule: &str, partitions: u32) {
+        self.model_failing.set(&[rule], i64::from(partitions));
     }
 
     /// State of a rule: bytes and keys.
@@ -588,6 +628,8 @@ mod tests {
         m.rule_nulls("gas_leak_lel", 1);
         m.rule_state("gas_leak_lel", 2048, 7);
         m.refused_keys("gas_leak_lel", 1);
+        m.model_scores("gas_leak_lel", 100, 2, 1);
+        m.model_failing("gas_leak_lel", 0);
         m.state_bytes(0, 1 << 20);
         m.warning_change("gas", Level::Red, "upgraded");
         m.warnings_open(&BTreeMap::from([(("urban_management".to_owned(), Level::Red), 1)]));
@@ -634,7 +676,7 @@ mod tests {
         let shown: BTreeSet<&str> =
             text.lines().filter_map(|l| l.strip_prefix("# TYPE forewarn_")?.split(' ').next()).collect();
         // A family added above without a line in `filled` shows here.
-        assert_eq!(shown.len(), 30, "{shown:?}");
+        assert_eq!(shown.len(), 34, "{shown:?}");
         assert!(text.contains("process_resident_memory_bytes"));
     }
 

@@ -281,6 +281,9 @@ fn change(w: &Warning, indicator: Option<&Indicator>) {
     if w.partial {
         println!("  学习期或窗口不完整 the model was warming up or the window was cut");
     }
+    if w.model_failing {
+        println!("  模型误报过多,评分暂不采用 the model alarms too often: its scores are not used");
+    }
     println!("  原因 cause    {}", w.cause);
     println!("  发现 found    {} (log time); log positions {}..{}", w.found, w.log.first, w.log.last);
     println!("  证据 evidence {} of {} records", w.evidence.len(), w.evidence_total);

@@ -87,8 +87,11 @@ impl Gauges {
                 self.metrics.log_time(u32::try_from(partition).unwrap_or(u32::MAX), at);
             }
         }
-        for (rule, bytes) in self.tally.usage(run.engines(), &self.metrics) {
-            self.metrics.rule_state_bytes(&rule, bytes as u64);
+        for (rule, used) in self.tally.usage(run.engines(), &self.metrics) {
+            self.metrics.rule_state_bytes(&rule, used.bytes as u64);
+            if used.scores > 0 {
+                self.metrics.model_failing(&rule, used.failing);
+            }
         }
     }
 

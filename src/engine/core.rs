@@ -121,6 +121,13 @@ impl Engine {
             used.matches += state.matches;
             used.nulls += state.nulls;
             used.refused += state.refused;
+            if let Some(watch) = &state.watch {
+                let (judged, alarms, not_finite) = watch.totals();
+                used.scores += judged;
+                used.alarms += alarms;
+                used.not_finite += not_finite;
+                used.failing += u32::from(watch.is_failing());
+            }
             used.bytes += match &node.kind {
                 Kinded::Measure { measures, .. } => measures.iter().map(|m| self.measure_bytes(*m)).sum(),
                 _ => state.bytes(),
@@ -717,6 +724,14 @@ pub struct RuleUse {
     pub nulls: u64,
     /// Rows of new keys that were refused because the memory budget is spent.
     pub refused: u64,
+    /// Scores of its model, where the model's file declares how often they are false alarms.
+    pub scores: u64,
+    /// Those of them at the model's threshold or above, or not finite.
+    pub alarms: u64,
+    /// Those of them that are not finite.
+    pub not_finite: u64,
+    /// Engines in which the model alarms so often that its scores are not used.
+    pub failing: u32,
     /// State kept, by our own fixed sizes.
     pub bytes: usize,
 }

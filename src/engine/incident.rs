@@ -45,6 +45,8 @@ pub(crate) struct Judged<'a> {
     pub(crate) partial: bool,
     /// The model has no score to judge by.
     pub(crate) unscored: bool,
+    /// It alarms so often that its scores are not used.
+    pub(crate) failing: bool,
 }
 
 impl Engine {
@@ -267,6 +269,7 @@ impl Engine {
             timer: None,
             partial: false,
             unscored: false,
+            failing: false,
         };
         self.change(node, at, ChangeKind::Expired, Some(Level::Blue), &j);
         let program = self.program.clone();
@@ -402,6 +405,7 @@ impl Engine {
             segment,
             absent: n.absent,
             partial: j.partial || cut,
+            model_failing: j.failing,
             evidence,
             evidence_total: total,
             log_range: (first, position),

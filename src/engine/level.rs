@@ -152,6 +152,15 @@ impl Formula {
         }
     }
 
+    /// The least that quantity 0 must reach in some comparison.
+    fn least(&self) -> Option<f64> {
+        match self {
+            Formula::Compare(0, Test::Above(b) | Test::Over(b)) => Some(*b),
+            Formula::Any(all) | Formula::All(all) => all.iter().filter_map(Formula::least).reduce(f64::min),
+            _ => None,
+        }
+    }
+
     /// Every `Elapsed` in it.
     fn offsets(&self, into: &mut Vec<Millis>) {
         match self {
@@ -202,6 +211,11 @@ impl Ladder {
     /// True when some level has a condition that does not ask for a model's score.
     pub(crate) fn has_plain(&self, plain: &[bool]) -> bool {
         self.rungs.iter().any(|(_, formula)| formula.has_plain(plain))
+    }
+
+    /// The least value of quantity 0 that some level asks for.
+    pub(crate) fn least(&self) -> Option<f64> {
+        self.rungs.iter().filter_map(|(_, formula)| formula.least()).reduce(f64::min)
     }
 
     /// Every offset at which a deadline or gap must be judged, ascending.

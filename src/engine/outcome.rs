@@ -140,6 +140,8 @@ pub struct Change {
     pub absent: bool,
     /// True while the model is warming up or the window was cut.
     pub partial: bool,
+    /// True while the model alarms so often that its scores are not used: only plain conditions were judged.
+    pub model_failing: bool,
     /// Records: all up to 50 where rows are kept, else the opener and the last 5.
     pub evidence: Vec<Reference>,
     /// How many records were in the window.

@@ -6,7 +6,7 @@
 use super::level::{Formula, Ladder, LadderContext, RunSpec};
 use super::pane::{Cut, Panes};
 use super::window::{Function, Shape};
-use crate::model::{CountSetting, Group, ReadingModel};
+use crate::model::{CountSetting, Declared, Group, GroupReading, ReadingModel};
 use crate::pack::expression::{Expression, Want};
 use crate::pack::{
     Aggregate, Condition, Direction, GROUP_TERMS, Indicator, Keep, Levels, Method, OnNull, Pack, RowMatch, Segment,
@@ -247,6 +247,10 @@ pub(crate) struct Node {
     pub(crate) quantities: Vec<String>,
     /// Some level can be reached without a model's score: the key is judged while there is none.
     pub(crate) plain: bool,
+    /// Quantities that are known without a model's score.
+    pub(crate) plain_quantities: Vec<bool>,
+    /// How often the model says that it alarms falsely; `None` where that is not watched.
+    pub(crate) declared: Option<Declared>,
     pub(crate) runs: Vec<RunSpec>,
     /// Row conditions, over the view of the main input.
     pub(crate) rows: Vec<usize>,
@@ -810,8 +814,11 @@ impl Compiler<'_> {
             raise.push((context.condition(&step.when)?, step.by, step.ceiling));
         }
         let listens = format!("{ladders:?}{raise:?}").contains("Signal(");
-        let plain: Vec<bool> = (0..quantities.len()).map(|q| is_plain(&kind, &quantities[q], q)).collect();
-        let plain = ladders.iter().any(|ladder| ladder.has_plain(&plain));
+        let plain_quantities: Vec<bool> =
+            quantities.iter().enumerate().map(|(q, name)| is_plain(&kind, name, q)).collect();
+        let plain = ladders.iter().any(|ladder| ladder.has_plain(&plain_quantities));
+        let least = ladders.iter().filter_map(Ladder::least).reduce(f64::min);
+        let declared = least.and_then(|least| self.declared(rule, &kind, least));
         let mut kind = kind;
         if let Kinded::Deadline { offsets, .. } | Kinded::Gap { offsets, .. } = &mut kind {
             let mut all: Vec<Millis> = ladders.iter().flat_map(Ladder::offsets).collect();
@@ -876,6 +883,8 @@ impl Compiler<'_> {
             kind,
             quantities,
             plain,
+            plain_quantities,
+            declared,
             runs,
             rows,
             segments,
@@ -930,6 +939,20 @@ impl Compiler<'_> {
         Ok(specs)
     }
 
+    /// What the file of an indicator's model says of its false alarms. Scores that reach no level, of which `least` is
+    /// the lowest, trouble nobody and are none: above the threshold alarms are rarer still than declared.
+    fn declared(&self, rule: &Indicator, kind: &Kinded, least: f64) -> Option<Declared> {
+        let Method::Model(m) = &rule.kind else { return None };
+        let file = self.pack.models.get(&m.model)?;
+        let threshold = match kind {
+            // The threshold is one of the statistic, which the score of a group is relative to.
+            Kinded::Group { .. } => file.threshold.map(|_| GroupReading::ALARM)?,
+            Kinded::Reading { .. } | Kinded::Counts { .. } => file.threshold?,
+            _ => return None,
+        };
+        Some(Declared { threshold: threshold.max(least), rate: file.false_alarm_rate? })
+    }
+
     /// The companion of an indicator that watches a roster for silence.
     fn absence(&mut self, rule: &Arc<Indicator>, absence: &crate::pack::Absence, space: usize) -> Result<(), String> {
         let view = self.view(&rule.source, &BTreeMap::new())?;
@@ -970,6 +993,8 @@ impl Compiler<'_> {
             kind: Kinded::Gap { offsets: vec![absence.after.millis()], roster: true, feeds },
             quantities,
             plain: true,
+            plain_quantities: Vec::new(),
+            declared: None,
             runs: Vec::new(),
             rows: Vec::new(),
             segments: Vec::new(),

@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 const MAGIC: &[u8; 4] = b"FWS1";
 /// Raised whenever the state's columns change.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 const HEAD: usize = 4 + 4 + 64 + 8;
 
 /// Why bytes are no usable snapshot.

@@ -12,7 +12,7 @@ use super::level::Standing;
 use super::outcome::Subject;
 use super::program::{Kinded, Node, Program};
 use super::window::{Kept, Window};
-use crate::model::{CountState, GroupState, ReadingState, TERMS};
+use crate::model::{CountState, GroupState, ReadingState, TERMS, Watch};
 use crate::record::{Level, Millis};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -236,6 +236,8 @@ pub(crate) struct NodeState {
     /// Values sent: (close, key) to revision and value.
     pub(crate) said: BTreeMap<(i64, u32), (i64, Option<f64>)>,
     pub(crate) method: MethodState,
+    /// How often the model has alarmed; `None` where that is not watched, or before its first score.
+    pub(crate) watch: Option<Box<Watch>>,
     pub(crate) matches: u64,
     pub(crate) nulls: u64,
     /// Rows of new keys refused for want of memory.
@@ -304,10 +306,16 @@ impl NodeState {
                 },
                 Kinded::Items { .. } => MethodState::Items { rows: Vec::new(), newest: Vec::new(), roster: Vec::new() },
             },
+            watch: None,
             matches: 0,
             nulls: 0,
             refused: 0,
         }
+    }
+
+    /// The model alarms so often that its scores are not used.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.watch.as_ref().is_some_and(|watch| watch.is_failing())
     }
 
     pub(crate) fn reserve(&mut self, node: &Node, len: usize) {
@@ -406,7 +414,8 @@ impl NodeState {
                 named + rows.iter().map(|r| 64 + r.len() * 64).sum::<usize>()
             }
         };
-        method + self.standing.level.len() * 32 + self.incidents.len() * 512 + self.said.len() * 48
+        let watch = self.watch.as_ref().map_or(0, |watch| watch.bytes());
+        watch + method + self.standing.level.len() * 32 + self.incidents.len() * 512 + self.said.len() * 48
     }
 
     /// True when nothing about the key would be missed.
@@ -450,6 +459,9 @@ impl NodeState {
 
     pub(crate) fn forget(&mut self, node: &Node, key: u32) {
         self.standing.forget(key);
+        if let Some(watch) = &mut self.watch {
+            watch.forget(key);
+        }
         let k = key as usize;
         if let MethodState::Sustained { since, samples, newest, value } = &mut self.method
             && k < newest.len()
@@ -687,6 +699,9 @@ impl State {
                 && let Some(kept) = nodes[at].take()
             {
                 next.nodes[i] = kept;
+                if node.declared.is_none() {
+                    next.nodes[i].watch = None;
+                }
                 moved.insert(at as u32, i as u32);
             }
         }

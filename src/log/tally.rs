@@ -50,24 +50,42 @@ impl Tally {
         }
     }
 
-    /// Tells matches and nulls of each rule since the last time. Gives the bytes of each now. Costs a walk over all
-    /// rules: once a second is enough.
+    /// Tells matches, nulls and scores of each rule since the last time, and once that a model fails or is well again.
+    /// Gives the use of each now. Costs a walk over all rules: once a second is enough.
     pub fn usage<'a>(
         &mut self,
         engines: impl IntoIterator<Item = &'a Engine>,
         metrics: &Metrics,
-    ) -> BTreeMap<Arc<str>, usize> {
-        let mut held = BTreeMap::new();
-        for (rule, used) in totals(engines) {
-            let was = self.usage.get(&rule).copied().unwrap_or_default();
+    ) -> BTreeMap<Arc<str>, RuleUse> {
+        let all = totals(engines);
+        for (rule, used) in &all {
+            let rule = &**rule;
+            let was = self.usage.get(rule).copied().unwrap_or_default();
             // Another pack may have begun the rule anew.
-            metrics.rule_matches(&rule, used.matches.saturating_sub(was.matches));
-            metrics.rule_nulls(&rule, used.nulls.saturating_sub(was.nulls));
-            metrics.refused_keys(&rule, used.refused.saturating_sub(was.refused));
-            held.insert(rule.clone(), used.bytes);
-            self.usage.insert(rule, used);
+            metrics.rule_matches(rule, used.matches.saturating_sub(was.matches));
+            metrics.rule_nulls(rule, used.nulls.saturating_sub(was.nulls));
+            metrics.refused_keys(rule, used.refused.saturating_sub(was.refused));
+            if used.scores > 0 {
+                let since = |now: u64, was: u64| now.saturating_sub(was);
+                let alarms = since(used.alarms, was.alarms);
+                metrics.model_scores(
+                    rule,
+                    since(used.scores, was.scores),
+                    alarms,
+                    since(used.not_finite, was.not_finite),
+                );
+            }
+            if used.failing > was.failing {
+                tracing::error!(
+                    rule,
+                    "the model alarms far more often than its file declares: its scores are not used until that is over"
+                );
+            } else if used.failing < was.failing {
+                tracing::info!(rule, "the model alarms no more often than it should: its scores are used again");
+            }
         }
-        held
+        self.usage.extend(all.clone());
+        all
     }
 }
 
@@ -79,6 +97,10 @@ fn totals<'a>(engines: impl IntoIterator<Item = &'a Engine>) -> BTreeMap<Arc<str
         total.matches += used.matches;
         total.nulls += used.nulls;
         total.refused += used.refused;
+        total.scores += used.scores;
+        total.alarms += used.alarms;
+        total.not_finite += used.not_finite;
+        total.failing += used.failing;
         total.bytes += used.bytes;
     }
     all

@@ -86,6 +86,9 @@ pub struct GroupReading {
 }
 
 impl GroupReading {
+    /// The score at the bar.
+    pub const ALARM: f64 = 0.5;
+
     /// 0..1; 0.5 is exactly at the bar.
     #[must_use]
     pub fn score(&self) -> f64 {

@@ -18,6 +18,7 @@ mod season;
 mod surge;
 mod tail;
 mod trend;
+mod watch;
 mod wide;
 
 pub use chart::{Chart, ChartState, Method};
@@ -34,3 +35,4 @@ pub use risk::{Late, Risk, RiskError, RiskFact, RiskFeatures, RiskState, RiskTer
 pub use season::{Season, SeasonState};
 pub use surge::{SurgeScore, surge};
 pub use trend::{Line, Trend};
+pub use watch::{Declared, Watch};

@@ -28,6 +28,10 @@ pub struct ModelFile {
     /// 误报率: what the threshold stands for
     #[serde(default)]
     pub false_alarms: Option<String>,
+    /// 误报率, 0 至 1: the share of scores of undisturbed data at the threshold or above. An indicator whose scores are
+    /// there far more often, on most of its keys and for days, does without them; not checked when absent
+    #[serde(default)]
+    pub false_alarm_rate: Option<f64>,
     /// 数据: what it was fitted or set on, with dates
     pub fitted_on: String,
     /// 出处: paper or standard

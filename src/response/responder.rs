@@ -172,6 +172,7 @@ impl Responder {
             segment: change.segment.as_deref().map(|s| cut(s, NAME_MAX)),
             absent: change.absent,
             partial: change.partial,
+            model_failing: change.model_failing,
             evidence: change.evidence.iter().map(|r| self.evidence(r)).collect(),
             evidence_total: change.evidence_total,
             evidence_left_out: 0,

@@ -198,6 +198,7 @@ pub(crate) fn change(level: Level) -> Change {
         segment: None,
         absent: false,
         partial: false,
+        model_failing: false,
         evidence: vec![reference(Kind::Iot, "urban_management", "r1", json!({ "value": 27.5, "status": "good" }))],
         evidence_total: 1,
         log_range: (10, 12),

@@ -422,6 +422,15 @@ fn a_template_that_fails_costs_only_its_text() {
 }
 
 #[test]
+fn a_warning_told_while_the_model_fails_says_so() {
+    let w = with(|c| c.model_failing = true);
+    assert!(w.text.ends_with("评分暂不采用，只按限值和信号判断。）"), "{}", w.text);
+    assert!(w.text_en.ends_with("its scores are not used, only bounds and signals.)"), "{}", w.text_en);
+    assert_eq!(serde_json::to_value(&w).unwrap()["model_failing"], true);
+    assert_eq!(serde_json::to_value(with(|_| {})).unwrap().get("model_failing"), None);
+}
+
+#[test]
 fn an_exercise_says_so_first() {
     for (mode, headline) in [
         (Mode::Actual, "预警升为橙色(二级)：测试餐馆，泄漏浓度"),

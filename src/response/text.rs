@@ -82,7 +82,11 @@ impl Texts {
                 None => generated(warning, indicator, language),
             }
         };
-        let (zh, en) = (text(Chinese), text(English));
+        let (mut zh, mut en) = (text(Chinese), text(English));
+        if warning.model_failing {
+            zh.push_str("（模型误报过多，评分暂不采用，只按限值和信号判断。）");
+            en.push_str(" (The model alarms too often: its scores are not used, only bounds and signals.)");
+        }
         warning.text = cut(&zh, TEXT_MAX);
         warning.text_en = cut(&en, TEXT_MAX);
         warning.text_error = (!errors.is_empty()).then(|| cut(&errors.join("; "), TEXT_MAX));

@@ -95,6 +95,9 @@ pub struct Warning {
     pub absent: bool,
     /// 模型学习期或窗口不完整 / the model was warming up or the window was cut
     pub partial: bool,
+    /// 模型自检未通过，评分暂不采用 / the model alarms far more often than it declares: its scores are not used
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub model_failing: bool,
     /// 证据 / references to the records that made it fire
     pub evidence: Vec<Evidence>,
     /// 窗口内记录总数 / records in the window

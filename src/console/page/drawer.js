@@ -97,7 +97,8 @@ function render(w, changes, state) {
     make("p", { class: "text" }, said(w, "text")),
     w.text_error ? make("p", { class: "note" }, word("d.texterror")) : "",
     w.absent ? make("p", { class: "note" }, word("d.absent")) : "",
-    w.partial ? make("p", { class: "note" }, word("d.partial")) : ""));
+    w.partial ? make("p", { class: "note" }, word("d.partial")) : "",
+    w.model_failing ? make("p", { class: "note" }, word("d.failing")) : ""));
 
   const s = w.subject ?? {};
   out.push(section("d.subject", facts(

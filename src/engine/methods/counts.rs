@@ -120,11 +120,21 @@ impl Engine {
             let r = states[k].get_or_insert_default().update(setting, step, count as f64);
             let seen = f64::from(r.seen);
             scores[k] = [r.score, r.count, r.expected, r.level, r.season, r.weekday, r.common, r.tail, seen];
+            let score = r.score;
             let terms = self.counts_now(node, k);
             let Some((quantities, seen)) = terms else { continue };
+            if seen >= *warm_up {
+                self.watch(node, key, close, Some(step), score);
+            }
             let timer = Some(format!("due model {close}"));
-            let known =
-                Known { quantities: &quantities, border: true, partial: seen < *warm_up, timer, ..Known::default() };
+            let known = Known {
+                quantities: &quantities,
+                border: true,
+                partial: seen < *warm_up,
+                unscored: quantities[0].is_none(),
+                timer,
+                ..Known::default()
+            };
             self.judge(node, key, close, &known, None);
         }
     }
@@ -133,7 +143,7 @@ impl Engine {
     pub(super) fn counts_now(&self, node: usize, k: usize) -> Option<(Vec<Option<f64>>, u32)> {
         let MethodState::Counts { scores, .. } = &self.state.nodes[node].method else { return None };
         let (seen, terms) = scores.get(k)?.split_last()?;
-        seen.is_finite().then(|| (terms.iter().map(|t| Some(*t)).collect(), *seen as u32))
+        seen.is_finite().then(|| (terms.iter().map(|t| t.is_finite().then_some(*t)).collect(), *seen as u32))
     }
 }
 

@@ -89,7 +89,9 @@ impl Engine {
         newest[k] = at;
         let state = states[k].get_or_insert_with(|| Box::new(GroupState::new(members.len())));
         let partial = state.is_calibrating(settings);
-        let scored = state.update(settings, &readings).filter(|r| r.statistic.is_finite());
+        let scored = state.update(settings, &readings);
+        let statistic = scored.as_ref().map(|r| r.statistic);
+        let scored = scored.filter(|r| r.statistic.is_finite());
         let mut terms = vec![f64::NAN; GROUP_TERMS.len()];
         let mut parts = vec![f64::NAN; members.len()];
         if let Some(reading) = &scored {
@@ -97,7 +99,11 @@ impl Engine {
             parts.copy_from_slice(&reading.contributions);
         }
         terms.extend(readings.iter().zip(&parts).flat_map(|(reading, part)| [*reading, *part]));
+        let score = terms[0];
         scores[k] = terms;
+        if statistic.is_some() {
+            self.watch(node, key, at, None, score);
+        }
         if scored.is_none() && !n.plain {
             return;
         }

@@ -21,9 +21,10 @@ use super::batch::Batch;
 use super::core::{Engine, ITEM, NODE};
 use super::incident::Judged;
 use super::level::{Facts, raised};
+use super::pane::{Cut, Panes};
 use super::program::Kinded;
 use super::state::{MethodState, forgotten};
-use crate::model::ReadingState;
+use crate::model::{ReadingState, Watch};
 use crate::record::{Level, Millis};
 use arrow::array::StringArray;
 use std::sync::Arc;
@@ -157,6 +158,7 @@ impl Engine {
             Kinded::Counts { warm_up, .. } => match self.counts_now(node, k) {
                 Some((terms, seen)) => {
                     partial = seen < *warm_up;
+                    unscored = terms.first().is_none_or(Option::is_none);
                     terms
                 }
                 None => return,
@@ -206,8 +208,17 @@ impl Engine {
         let ladder = n.ladders.get(usize::from(standing.segment[k])).unwrap_or(&n.ladders[0]);
         let routing = self.routing(n.set, key);
         let heard = |id: &str| self.heard(n.space, routing, id);
+        // Of a failing model no number is used; what is known without it holds.
+        let failing = self.state.nodes[node].is_failing();
+        let plain: Vec<Option<f64>>;
+        let quantities = if failing {
+            plain = known.quantities.iter().zip(&n.plain_quantities).map(|(q, plain)| q.filter(|_| *plain)).collect();
+            &plain
+        } else {
+            known.quantities
+        };
         let facts = Facts {
-            quantities: known.quantities,
+            quantities,
             runs: known.runs,
             at: known.sample,
             elapsed: known.elapsed,
@@ -230,13 +241,26 @@ impl Engine {
             keeps,
             border: known.border,
             done: known.done,
-            quantities: known.quantities,
+            quantities,
             row,
             timer,
             partial: known.partial,
-            unscored: known.unscored,
+            unscored: known.unscored || failing,
+            failing,
         };
         self.settle(node, &judged);
+    }
+
+    /// Counts a score for the watch over the model. One that is not finite is a fault of the model, never a score.
+    ///
+    /// - `pane`: the step of a count; otherwise the day that log time stands in
+    pub(super) fn watch(&mut self, node: usize, key: u32, at: Millis, pane: Option<i64>, score: f64) {
+        let Some(declared) = self.program.nodes[node].declared else { return };
+        // Before time begins there is only the row's own.
+        let now = if self.state.log_time == Millis::MIN { at } else { self.state.log_time };
+        let pane = pane.unwrap_or_else(|| Panes::Calendar(Cut::Day).of(now));
+        let watch = self.state.nodes[node].watch.get_or_insert_with(|| Box::new(Watch::new(declared)));
+        watch.take(declared, key, pane, score);
     }
 
     /// Segment and row conditions of the rows, remembered for their keys.

@@ -119,9 +119,17 @@ impl Engine {
         }
         let Some(v) = read.value else { return };
         let late = state.is_older(at);
-        let mut partial = false;
+        let (mut partial, mut unscored) = (false, false);
+        let mut score = None;
         match state.apply(model, at, v) {
+            Some(scored) if !scored.score.is_finite() => {
+                scores[k].fill(f64::NAN);
+                scores[k][1] = v;
+                score = Some(scored.score);
+                unscored = true;
+            }
             Some(scored) => {
+                score = Some(scored.score);
                 (scores[k][0], scores[k][1]) = (scored.score, v);
                 scores[k][2..].copy_from_slice(&scored.terms);
             }
@@ -131,15 +139,18 @@ impl Engine {
             None => {
                 scores[k].fill(f64::NAN);
                 scores[k][1] = v;
-                partial = true;
+                (partial, unscored) = (true, true);
             }
         }
         let quantities = scores[k].map(|q| (!q.is_nan()).then_some(q));
+        if let Some(score) = score {
+            self.watch(node, read.key, at, None, score);
+        }
         if let Some(noted) = read.noted {
             self.remember(node, read.key, &[noted], 0);
         }
         let quantities = &quantities[..n.quantities.len()];
-        let known = Known { quantities, border: true, partial, unscored: partial, ..Known::default() };
+        let known = Known { quantities, border: true, partial, unscored, ..Known::default() };
         self.judge(node, read.key, at, &known, Some((batch, row)));
     }
 }

@@ -4,10 +4,11 @@ use super::drive::{DAY, HOUR, MINUTE, Row, SECOND, START, Seen, Step, apply, ent
 use super::rules::{all, compile};
 use crate::engine::pane::{Cut, Panes};
 use crate::engine::state::MethodState;
-use crate::engine::{Engine, Program};
+use crate::engine::{ChangeKind, Engine, Program};
 use crate::log::{Activate, Clock, Entry, Stamp};
 use crate::model::{CountSetting, CountState};
 use crate::record::{Kind, Millis};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Readings of rostered objects; silence for 30 minutes is a yellow warning.
@@ -959,4 +960,109 @@ fn readings_of_a_group_that_come_after_their_time_was_judged_are_not_applied() {
     }
     let (_, seen) = run(&program, &entries(&late, |_| false));
     assert_eq!(seen.same(), expected.same());
+}
+
+/// Control charts with a plain bound beside the score.
+fn charted() -> Arc<Program> {
+    compile(&[(
+        "chart",
+        "source: iot
+key: { space: object }
+kind: model
+model: ewma
+value: \"value\"
+parameters: { warm_up: 100, warm_up_days: 0 }
+levels: { blue: 3, orange: { measure: value, above: 500 } }
+on_null: skip",
+    )])
+}
+
+/// A reading of some objects every ten minutes, as their values say by day and number of the reading in it.
+fn ten_minutely(days: i64, objects: u32, value: impl Fn(i64, u32, i64) -> f64) -> Vec<Step> {
+    let mut steps = vec![Step::Time(START)];
+    for n in 0..days * 144 {
+        let at = START + n * 10 * MINUTE;
+        steps.push(Step::Time(at));
+        for object in 0..objects {
+            // A little noise around 10, the same every seven readings.
+            let noise = [0.3, -0.2, 0.1, -0.4, 0.25, -0.15, 0.1][(n % 7) as usize];
+            let id = (n * 10) as u32 + object;
+            steps.push(Step::Row(Row::reading(at, id, object, 10.0 + noise + value(n / 144, object, n % 144))));
+        }
+    }
+    steps.push(Step::Time(START + days * DAY));
+    steps
+}
+
+#[test]
+fn a_model_that_alarms_on_everything_for_days_is_not_used_and_plain_bounds_go_on() {
+    let program = charted();
+    // From the second day on far away on every reading, until the ninth; on that one beyond the plain bound for an hour.
+    let steps = ten_minutely(20, 1, |day, _, n| match (day, n) {
+        (8, 30..36) => 600.0,
+        (1..9, _) => 50.0,
+        _ => 0.0,
+    });
+    let entries = entries(&steps, |_| false);
+    let (engine, seen) = run(&program, &entries);
+    let days: Vec<i64> = seen.changes.iter().map(|c| (c.at - START) / DAY).collect();
+    let story: Vec<String> =
+        seen.changes.iter().map(|c| format!("{:?} {:?} {}", c.kind, c.level, c.model_failing)).collect();
+    // When the bound is crossed the scores are not used; nothing is cleared for want of one.
+    assert_eq!(story, ["Raised Blue false", "Upgraded Orange true", "Cleared Orange false"]);
+    // Seven days after the bad ones the share of alarms is small again.
+    assert!(days[..2] == [1, 8] && (14..18).contains(&days[2]), "{days:?}");
+    assert_eq!(seen.changes[1].readings[0].value, None, "of a failing model no score is shown");
+    let used = engine.usage()["chart"];
+    assert_eq!((used.failing, used.not_finite), (0, 0));
+    assert!(used.scores > 2_000 && used.alarms > 1_100, "{used:?}");
+    // Stopped and restored while it fails, it fails on.
+    let half = entries.len() / 2;
+    let mut first = Engine::new(program.clone(), 0, 1);
+    let mut told = apply(&mut first, &entries[..half]);
+    assert_eq!(first.usage()["chart"].failing, 1);
+    let mut second = Engine::restore(program, &first.save(), 0, 1).unwrap();
+    assert_eq!(second.usage()["chart"].failing, 1);
+    told.changes.extend(apply(&mut second, &entries[half..]).changes);
+    let only = |changes| Seen { changes, ..Seen::default() };
+    assert_eq!(only(told.changes).bytes(), only(seen.changes).bytes());
+}
+
+#[test]
+fn a_burst_over_the_whole_city_or_one_object_that_alarms_for_ever_leaves_the_model_in_use() {
+    // All of ten objects alarm for two days and a half; one goes on for a week.
+    let steps = ten_minutely(14, 10, |day, object, n| match (day, n) {
+        (5, 60..) | (6..=7, _) => 50.0,
+        (8.., _) if object == 3 => 50.0,
+        _ => 0.0,
+    });
+    let (engine, seen) = run(&charted(), &entries(&steps, |_| false));
+    let raised = seen.changes.iter().filter(|c| c.was.is_none()).count();
+    let last: BTreeMap<&str, ChangeKind> = seen.changes.iter().map(|c| (c.key.as_str(), c.kind)).collect();
+    let cleared = last.values().filter(|kind| **kind == ChangeKind::Cleared).count();
+    assert_eq!((raised, cleared), (10, 9));
+    assert!(seen.changes.iter().all(|c| !c.model_failing));
+    assert_eq!(engine.usage()["chart"].failing, 0);
+}
+
+#[test]
+fn scores_below_every_level_are_no_alarms() {
+    // The same as above with a level that is never reached: whatever the threshold of the file, nobody is troubled.
+    let program = compile(&[(
+        "chart",
+        "source: iot
+key: { space: object }
+kind: model
+model: ewma
+value: \"value\"
+parameters: { warm_up: 100, warm_up_days: 0 }
+levels: { blue: 100000 }
+on_null: skip",
+    )]);
+    let steps = ten_minutely(12, 1, |day, _, _| if day > 0 { 50.0 } else { 0.0 });
+    let (engine, seen) = run(&program, &entries(&steps, |_| false));
+    assert!(seen.changes.is_empty());
+    let used = engine.usage()["chart"];
+    assert_eq!((used.failing, used.alarms), (0, 0));
+    assert!(used.scores > 1_000);
 }

@@ -4,6 +4,7 @@
 //! `/readyz`.
 
 use super::super::Clock;
+use crate::engine::RuleUse;
 use crate::metrics::Metrics;
 use crate::record::Millis;
 use std::collections::BTreeMap;
@@ -22,8 +23,8 @@ pub(super) struct Standing {
     pub(super) snapshot_bytes: u64,
     /// The last attempt failed.
     pub(super) snapshot_failed: bool,
-    /// Bytes of state by rule.
-    pub(super) rules: BTreeMap<Arc<str>, usize>,
+    /// What each rule has used.
+    pub(super) rules: BTreeMap<Arc<str>, RuleUse>,
 }
 
 impl Standing {
@@ -68,20 +69,26 @@ pub(super) fn unready(all: &BTreeMap<u32, Standing>, clock: Clock, now: Millis, 
 
 /// Sets the gauges that hold for the process as a whole.
 pub(super) fn show(all: &BTreeMap<u32, Standing>, metrics: &Metrics, now: Millis) {
-    let mut rules: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut rules: BTreeMap<&str, RuleUse> = BTreeMap::new();
     for (partition, standing) in all {
         if let Some(at) = standing.log_time {
             metrics.log_time(*partition, at);
         }
-        metrics.state_bytes(*partition, standing.rules.values().sum::<usize>() as u64);
+        metrics.state_bytes(*partition, standing.rules.values().map(|used| used.bytes).sum::<usize>() as u64);
         #[expect(clippy::cast_precision_loss, reason = "an age in seconds needs no more than 52 bits")]
         metrics.snapshot(*partition, (now - standing.saved()).max(0) as f64 / 1_000.0, standing.snapshot_bytes);
-        for (rule, bytes) in &standing.rules {
-            *rules.entry(rule).or_default() += bytes;
+        for (rule, used) in &standing.rules {
+            let all = rules.entry(rule).or_default();
+            all.bytes += used.bytes;
+            all.scores += used.scores;
+            all.failing += used.failing;
         }
     }
-    for (rule, bytes) in rules {
-        metrics.rule_state_bytes(rule, bytes as u64);
+    for (rule, used) in rules {
+        metrics.rule_state_bytes(rule, used.bytes as u64);
+        if used.scores > 0 {
+            metrics.model_failing(rule, used.failing);
+        }
     }
 }
 

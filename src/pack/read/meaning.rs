@@ -82,6 +82,7 @@ pub(super) fn check(typed: &mut Typed, documents: &mut BTreeMap<String, Document
     sources::check(&mut meaning);
     meaning.industries();
     meaning.plans();
+    meaning.models();
     Rules::new(&mut meaning).check();
 }
 
@@ -246,6 +247,21 @@ impl Meaning<'_> {
                 twice(self, path, &format!("/{i}/code"), &matter.code);
             }
             self.department((path, &format!("/{i}/lead")), &matter.lead);
+        }
+    }
+
+    /// The rate that a model declares is that of its threshold.
+    fn models(&mut self) {
+        let typed = self.typed;
+        for (path, model) in &typed.models {
+            let Some(rate) = model.false_alarm_rate else { continue };
+            let at = (path.as_str(), "/false_alarm_rate");
+            if !(rate > 0.0 && rate < 1.0) {
+                self.error(at, "rate", "a share above 0 and below 1", "应大于 0、小于 1", Some("0.01".to_owned()));
+            } else if model.threshold.is_none() {
+                let (en, zh) = ("a rate of false alarms stands for a threshold", "误报率应有对应的阈值 threshold");
+                self.error(at, "rate", en, zh, None);
+            }
         }
     }
 

@@ -687,6 +687,33 @@ members: [temp_c, pressure_mpa]
 ";
 
 #[test]
+fn a_rate_of_false_alarms_is_a_share_and_stands_for_a_threshold() {
+    const MODEL: &str = "\
+id: chart
+name: \"控制图\"
+method: ewma
+version: 1
+owner: joint_office
+parameters: {}
+threshold: 3
+false_alarm_rate: 0.002
+fitted_on: \"-\"
+source: \"-\"
+";
+    table(
+        "models/chart.yaml",
+        MODEL,
+        &[
+            ("rate: 0.002", "rate: 0.2", &[]),
+            ("false_alarm_rate: 0.002\n", "", &[]),
+            ("rate: 0.002", "rate: 0", &["chart.yaml:8:19 rate"]),
+            ("rate: 0.002", "rate: 8.4", &["chart.yaml:8:19 rate"]),
+            ("threshold: 3\n", "", &["chart.yaml:7:19 rate"]),
+        ],
+    );
+}
+
+#[test]
 fn helpers_tell_nobody_and_signals_make_no_circle() {
     let helper = COUNT.replace("gas_count", "gas_leak__near");
     let cases = [
