@@ -335,11 +335,11 @@ tests:
         assert_eq!(series[0].value, [Some(1.0), None, None, Some(1.0), None, None, Some(7.0)]);
         assert_eq!((series[0].with["sensor_id"].as_str(), series.len()), (Some("s2"), 2));
         for (series, column, words) in [
-            ("{ every: 1m, value: \"(1 2\" }", 34, "no reading"),
-            ("{ every: 1m, value: \"1 2)*3\" }", 34, "no reading"),
-            ("{ every: 1m, value: \"((1 2)*2)*3\" }", 34, "no reading"),
-            ("[{ every: 1m, value: \"(1 2)*99999\" }]", 35, "no reading"),
-            ("[{ every: 1m, valeu: \"1\" }]", 28, "valeu"),
+            ("{ every: 1m, value: \"(1 2\" }", 33, "no reading"),
+            ("{ every: 1m, value: \"1 2)*3\" }", 33, "no reading"),
+            ("{ every: 1m, value: \"((1 2)*2)*3\" }", 33, "no reading"),
+            ("[{ every: 1m, value: \"(1 2)*99999\" }]", 34, "no reading"),
+            ("[{ every: 1m, valeu: \"1\" }]", 27, "valeu"),
         ] {
             let errors = of(series).unwrap_err();
             let found = errors.iter().find(|e| e.message.contains(words));
