@@ -36,7 +36,7 @@ fn event() -> impl Strategy<Value = Event> {
     let jitter = prop_oneof![4 => Just(0), 4 => (-80..8_i64).prop_map(|n| n * 15 * SECOND)];
     let value = prop_oneof![1 => Just(None), 9 => (0..60_u8).prop_map(|v| Some(f64::from(v)))];
     let row = (kind, jitter, 0..3_u32, 0..3_u32, value, 0..7_usize, prop_oneof![9 => Just(1_i64), 1 => Just(2)]);
-    let volley = prop::option::weighted(0.4, (prop::array::uniform3(0..60_u8), any::<bool>()));
+    let volley = prop::option::weighted(0.1, (prop::array::uniform3(0..60_u8), any::<bool>()));
     (wait, 0..3_u8, row, prop::bool::weighted(0.05), volley).prop_map(
         |(wait, ticks, (kind, at, object, sensor, value, word, revision), again, volley)| Event {
             wait,
@@ -87,7 +87,7 @@ fn steps(events: &[Event]) -> Vec<Step> {
 }
 
 fn log() -> impl Strategy<Value = Vec<Step>> {
-    prop::collection::vec(event(), 1..24).prop_map(|events| looped(&all(), &steps(&events)))
+    prop::collection::vec(event(), 1..20).prop_map(|events| looped(&all(), &steps(&events)))
 }
 
 /// Ticks that nothing stands behind but more ticks, thinned or thickened; log time at each row stays as it was.
