@@ -42,6 +42,16 @@ fn pack(rules: &Path, id: &str, industry: &str, body: &str) {
     );
 }
 
+/// Score by time of a file that the command wrote.
+fn scores_of(file: &Path) -> BTreeMap<String, f64> {
+    let text = std::fs::read_to_string(file).unwrap();
+    let score = |line: &str| {
+        let cells: Vec<&str> = line.split(',').collect();
+        (cells[0].to_owned(), cells[1].parse().unwrap())
+    };
+    text.lines().skip(1).map(score).collect()
+}
+
 /// (local time, score) of every change of a replay, and whether the model was still learning.
 fn replayed(dir: &Path, records: &str) -> Vec<(String, f64, bool)> {
     let text = |path: &Path| path.display().to_string();
@@ -76,20 +86,12 @@ fn a_series_scores_the_same_in_replay_and_by_the_command() {
         let changes = replayed(dir.path(), &format!("readings={series}"));
         let scores = dir.path().join("scores");
         forewarn(&["model", "score", model, "--series", series, "--out", &scores.display().to_string()]);
-        let text = std::fs::read_to_string(scores.join("ec2_cpu_utilization_53ea38.csv")).unwrap();
-        let by_time: BTreeMap<&str, f64> = text
-            .lines()
-            .skip(1)
-            .map(|line| {
-                let cells: Vec<&str> = line.split(',').collect();
-                (cells[0], cells[1].parse().unwrap())
-            })
-            .collect();
+        let by_time = scores_of(&scores.join("ec2_cpu_utilization_53ea38.csv"));
         assert!(changes.len() >= 10, "{model}: only {} changes", changes.len());
         for (at, score, _) in &changes {
             // The command shows score / (score + threshold), to nine digits.
             let shown = score / (score + threshold);
-            assert!((shown - by_time[at.as_str()]).abs() < 1e-9, "{model} {at}: {shown} and {}", by_time[at.as_str()]);
+            assert!((shown - by_time[at]).abs() < 1e-9, "{model} {at}: {shown} and {}", by_time[at]);
         }
     }
 }
@@ -201,18 +203,10 @@ fn a_group_scores_the_same_in_replay_and_by_the_command() {
     let (input, out) = (dir.path().join("series").display().to_string(), dir.path().join("scores"));
     let scores = out.display().to_string();
     forewarn(&["model", "score", "sensor_group", "--series", &input, "--calibrate", "300", "--out", &scores]);
-    let text = std::fs::read_to_string(out.join("group.csv")).unwrap();
-    let by_time: BTreeMap<&str, f64> = text
-        .lines()
-        .skip(1)
-        .map(|line| {
-            let cells: Vec<&str> = line.split(',').collect();
-            (cells[0], cells[1].parse().unwrap())
-        })
-        .collect();
+    let by_time = scores_of(&out.join("group.csv"));
     assert!(changes.len() >= 10, "only {} changes", changes.len());
     for (at, score, partial) in &changes {
-        assert!((score - by_time[at.as_str()]).abs() < 1e-9, "{at}: {score} and {}", by_time[at.as_str()]);
+        assert!((score - by_time[at]).abs() < 1e-9, "{at}: {score} and {}", by_time[at]);
         assert!(!partial);
     }
 }

@@ -28,9 +28,7 @@ impl Engine {
         }
         // What the registry says of its rows, looked up once, when a row needs it.
         let mut listed = None;
-        let keys = self.keys_for(batch, node, None);
-        let len = self.set_len(n.set);
-        self.state.nodes[node].reserve(n, len);
+        let keys = self.keyed(batch, node);
         let noted = if read.iter().any(|r| r.0 == Role::Main) { self.note_row(batch, node) } else { Vec::new() };
         let starts = if read.iter().any(|r| r.0 == Role::Roster) {
             let column = batch.block.rows.column_by_name("valid_from");

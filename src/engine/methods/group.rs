@@ -34,9 +34,7 @@ impl Engine {
             return;
         }
         let values = self.reading(batch, node, *value, &mask);
-        let keys = self.keys_for(batch, node, None);
-        let len = self.set_len(n.set);
-        self.state.nodes[node].reserve(n, len);
+        let keys = self.keyed(batch, node);
         let noted = self.note_row(batch, node);
         let mut block = None;
         for row in 0..batch.len() {
@@ -90,7 +88,7 @@ impl Engine {
         let state = states[k].get_or_insert_with(|| Box::new(GroupState::new(members.len())));
         let partial = state.is_calibrating(settings);
         let scored = state.update(settings, &readings);
-        let statistic = scored.as_ref().map(|r| r.statistic);
+        let judged = scored.is_some();
         let scored = scored.filter(|r| r.statistic.is_finite());
         let mut terms = vec![f64::NAN; GROUP_TERMS.len()];
         let mut parts = vec![f64::NAN; members.len()];
@@ -101,7 +99,7 @@ impl Engine {
         terms.extend(readings.iter().zip(&parts).flat_map(|(reading, part)| [*reading, *part]));
         let score = terms[0];
         scores[k] = terms;
-        if statistic.is_some() {
+        if judged {
             self.watch(node, key, at, None, score);
         }
         if scored.is_none() && !n.plain {

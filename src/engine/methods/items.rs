@@ -54,9 +54,7 @@ impl Engine {
         if read.is_empty() {
             return;
         }
-        let keys = self.keys_for(batch, node, None);
-        let len = self.set_len(n.set);
-        self.state.nodes[node].reserve(n, len);
+        let keys = self.keyed(batch, node);
         let main = batch.is_of(&n.inputs[0].source);
         let noted = if main { self.note_row(batch, node) } else { Vec::new() };
         for row in 0..batch.len() {

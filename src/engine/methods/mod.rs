@@ -263,6 +263,16 @@ impl Engine {
         watch.take(declared, key, pane, score);
     }
 
+    /// Keys of the rows, each with room in the node's state.
+    pub(super) fn keyed(&mut self, batch: &mut Batch<'_>, node: usize) -> Arc<Vec<u32>> {
+        let program = self.program.clone();
+        let n = &program.nodes[node];
+        let keys = self.keys_for(batch, node, None);
+        let len = self.set_len(n.set);
+        self.state.nodes[node].reserve(n, len);
+        keys
+    }
+
     /// Segment and row conditions of the rows, remembered for their keys.
     pub(super) fn note_row(&mut self, batch: &mut Batch<'_>, node: usize) -> Vec<(u8, u32)> {
         let program = self.program.clone();

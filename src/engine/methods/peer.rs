@@ -29,9 +29,7 @@ impl Engine {
         }
         let values = self.reading(batch, node, *value, &mask);
         let groups = group.and_then(|e| batch.texts(e));
-        let keys = self.keys_for(batch, node, None);
-        let len = self.set_len(n.set);
-        self.state.nodes[node].reserve(n, len);
+        let keys = self.keyed(batch, node);
         let noted = self.note_row(batch, node);
         let mut block = None;
         for row in 0..batch.len() {

@@ -34,9 +34,7 @@ impl Engine {
         }
         let texts = distinct.and_then(|e| batch.texts(e));
         let groups = group.and_then(|e| batch.texts(e));
-        let keys = self.keys_for(batch, node, None);
-        let len = self.set_len(n.set);
-        self.state.nodes[node].reserve(n, len);
+        let keys = self.keyed(batch, node);
         let noted = self.note_row(batch, node);
         for row in 0..batch.len() {
             let key = keys[row];

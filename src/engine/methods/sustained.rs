@@ -24,9 +24,7 @@ impl Engine {
         }
         let numbers = batch.numbers(*value);
         let zero = n.rule.on_null == OnNull::Zero;
-        let keys = self.keys_for(batch, node, None);
-        let len = self.set_len(n.set);
-        self.state.nodes[node].reserve(n, len);
+        let keys = self.keyed(batch, node);
         let noted = self.note_row(batch, node);
         let mut runs = Vec::new();
         for row in selected.iter() {

@@ -24,9 +24,7 @@ impl Engine {
         }
         let values = self.reading(batch, node, *value, &mask);
         let limits = batch.numbers(*limit);
-        let keys = self.keys_for(batch, node, None);
-        let len = self.set_len(n.set);
-        self.state.nodes[node].reserve(n, len);
+        let keys = self.keyed(batch, node);
         let noted = self.note_row(batch, node);
         for row in 0..batch.len() {
             let (key, Some(value)) = (keys[row], values[row].filter(|_| mask[row])) else { continue };

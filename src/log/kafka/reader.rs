@@ -4,6 +4,7 @@ use super::super::LogError;
 use super::client::{Client, Quiet};
 use crate::clock::Stopwatch;
 use crate::record::Millis;
+use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
@@ -53,16 +54,17 @@ pub(super) fn retriable(what: &str, error: impl std::fmt::Display) -> LogError {
 
 impl Reader {
     pub(super) fn new(client: &Client) -> Result<Reader, LogError> {
-        let consumer =
-            client.reader("read_committed").create_with_context(Quiet).map_err(|e| retriable("reader", e))?;
-        Ok(Reader { consumer, at: BTreeMap::new(), names: BTreeMap::new() })
+        Reader::with(&client.reader("read_committed"))
     }
 
     /// For hundreds of partitions: the broker looks at all of them for every answer, and with an answer for each message it
     /// does little else. So it gathers for a while.
     pub(super) fn of_many(client: &Client) -> Result<Reader, LogError> {
         let mut config = client.reader("read_committed");
-        config.set("fetch.min.bytes", "65536").set("fetch.wait.max.ms", "25");
+        Reader::with(config.set("fetch.min.bytes", "65536").set("fetch.wait.max.ms", "25"))
+    }
+
+    fn with(config: &ClientConfig) -> Result<Reader, LogError> {
         let consumer = config.create_with_context(Quiet).map_err(|e| retriable("reader", e))?;
         Ok(Reader { consumer, at: BTreeMap::new(), names: BTreeMap::new() })
     }
