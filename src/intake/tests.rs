@@ -944,6 +944,10 @@ fn nearly() -> impl Strategy<Value = Vec<u8>> {
         |(text, edits)| {
             let mut bytes = text.into_bytes();
             for (at, byte, way) in edits {
+                // Cut to one byte and that one taken: nothing is left to edit.
+                if bytes.is_empty() {
+                    break;
+                }
                 let i = at.index(bytes.len());
                 match way {
                     0 => bytes[i] = byte,
